@@ -1,0 +1,96 @@
+use super::frame::Body;
+use super::parse::all;
+use super::property::{Place, properties, put_properties};
+use super::sink::Sink;
+use super::{DecodeError, EncodeError, PacketId, PacketType, Properties, ReasonCode, Version};
+
+/// PUBACK, PUBREC, PUBREL or PUBCOMP: a step in the delivery of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Ack<'a> {
+    /// The identifier of the PUBLISH.
+    pub packet_id: PacketId,
+    /// Before 5.0 always [`ReasonCode::Success`].
+    pub code: ReasonCode,
+    /// 5.0 only.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Ack<'a> {
+    /// An acknowledgement of success.
+    #[must_use]
+    pub const fn new(packet_id: PacketId) -> Self {
+        Self {
+            packet_id,
+            code: ReasonCode::Success,
+            properties: Properties::EMPTY,
+        }
+    }
+
+    pub(super) fn decode(
+        packet: PacketType,
+        body: &'a [u8],
+        version: Version,
+    ) -> Result<Self, DecodeError> {
+        all(PacketId::parse(body).and_then(|(i, packet_id)| {
+            let ack = Self::new(packet_id);
+            if version != Version::V5 || i.is_empty() {
+                return Ok((i, ack));
+            }
+            let (i, code) = ReasonCode::parse_for(i, packet, version)?;
+            // The property length may be left out together with the properties (3.4.2.2.1).
+            let (i, properties) = if i.is_empty() {
+                (i, Properties::EMPTY)
+            } else {
+                properties(i, Place::Ack, version)?
+            };
+            Ok((
+                i,
+                Self {
+                    code,
+                    properties,
+                    ..ack
+                },
+            ))
+        }))
+    }
+}
+
+/// Which of the four packets an [`Ack`] is.
+#[derive(Clone, Copy)]
+pub(crate) struct AckKind<'a>(pub(crate) PacketType, pub(crate) Ack<'a>);
+
+impl Body for AckKind<'_> {
+    fn first_byte(&self) -> u8 {
+        self.0.first_byte()
+    }
+
+    fn put(&self, version: Version, out: &mut impl Sink) {
+        let Self(packet, ack) = self;
+        out.u16(ack.packet_id.get());
+        put_code_and_properties(*packet, ack.code, &ack.properties, Place::Ack, version, out);
+    }
+}
+
+/// A reason code and properties, left out as far as 5.0 allows, and always before 5.0.
+pub(super) fn put_code_and_properties(
+    packet: PacketType,
+    code: ReasonCode,
+    properties: &Properties<'_>,
+    place: Place,
+    version: Version,
+    out: &mut impl Sink,
+) {
+    out.require(code.fits(packet, version), EncodeError::ReasonCode);
+    if version != Version::V5 {
+        return out.require(properties.is_empty(), EncodeError::Version);
+    }
+    if properties.is_empty() {
+        if code != ReasonCode::Success {
+            out.u8(code as u8);
+        }
+    } else {
+        out.u8(code as u8);
+        put_properties(properties, place, version, out);
+    }
+}

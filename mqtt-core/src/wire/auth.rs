@@ -1,0 +1,65 @@
+use super::ack::put_code_and_properties;
+use super::frame::Body;
+use super::parse::{all, fail};
+use super::property::{Place, properties};
+use super::sink::Sink;
+use super::{DecodeError, EncodeError, PacketType, Properties, Property, ReasonCode, Version};
+
+/// AUTH: a step of an extended authentication; 5.0 only.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Auth<'a> {
+    /// Success, continue, or re-authenticate.
+    pub code: ReasonCode,
+    /// The authentication method, its data, and others.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Auth<'a> {
+    pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+        if body.is_empty() {
+            return Ok(Self {
+                code: ReasonCode::Success,
+                properties: Properties::EMPTY,
+            });
+        }
+        all(
+            ReasonCode::parse_for(body, PacketType::Auth, version).and_then(|(i, code)| {
+                let (i, properties) = properties(i, Place::Auth, version)?;
+                let auth = Self { code, properties };
+                if auth.has_method() {
+                    Ok((i, auth))
+                } else {
+                    fail(DecodeError::AuthenticationMethod)
+                }
+            }),
+        )
+    }
+
+    /// The short form of a success needs no method, everything else does (3.15.2.2.2).
+    fn has_method(&self) -> bool {
+        let method = |property| matches!(property, Property::AuthenticationMethod(_));
+        self.code == ReasonCode::Success && self.properties.is_empty()
+            || self.properties.iter().any(method)
+    }
+}
+
+impl Body for Auth<'_> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Auth.first_byte()
+    }
+
+    fn put(&self, version: Version, out: &mut impl Sink) {
+        out.require(version == Version::V5, EncodeError::Version);
+        out.require(self.has_method(), EncodeError::AuthenticationMethod);
+        let packet = PacketType::Auth;
+        put_code_and_properties(
+            packet,
+            self.code,
+            &self.properties,
+            Place::Auth,
+            version,
+            out,
+        );
+    }
+}

@@ -1,0 +1,184 @@
+use super::frame::Body;
+use super::parse::{all, be_u8, be_u16, binary, fail, string};
+use super::property::{Place, properties, put_properties};
+use super::sink::Sink;
+use super::{DecodeError, EncodeError, PacketType, Properties, QoS, TopicName, Version};
+
+/// CONNECT: the first packet of a client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Connect<'a> {
+    /// The version that both sides speak from here on.
+    pub version: Version,
+    /// True to begin a new session; "Clean Session" before 5.0.
+    pub clean_start: bool,
+    /// The longest silence of the client, in seconds; 0 is no limit.
+    pub keep_alive: u16,
+    /// 5.0 only.
+    pub properties: Properties<'a>,
+    /// The name of the session; empty to have the server choose one.
+    pub client_id: &'a str,
+    /// What the server publishes when the connection ends without a DISCONNECT.
+    pub will: Option<Will<'a>>,
+    /// Whom to authenticate.
+    pub username: Option<&'a str>,
+    /// With what to authenticate.
+    pub password: Option<&'a [u8]>,
+}
+
+/// The message that a server publishes for a client that is gone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Will<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The application's bytes, at most 65,535.
+    pub payload: &'a [u8],
+    /// The level at which the server publishes it.
+    pub qos: QoS,
+    /// Keep the message for later subscribers.
+    pub retain: bool,
+    /// 5.0 only.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Will<'a> {
+    /// A QoS 0 will that is not retained.
+    #[must_use]
+    pub const fn new(topic: &'a str, payload: &'a [u8]) -> Self {
+        Self {
+            topic,
+            payload,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: Properties::EMPTY,
+        }
+    }
+}
+
+const CLEAN_START: u8 = 1 << 1;
+const WILL: u8 = 1 << 2;
+const WILL_QOS: u8 = 0b11 << 3;
+const WILL_RETAIN: u8 = 1 << 5;
+const PASSWORD: u8 = 1 << 6;
+const USERNAME: u8 = 1 << 7;
+
+impl<'a> Connect<'a> {
+    pub(super) fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        all(binary(body).and_then(|(i, name)| {
+            let (i, level) = be_u8(i)?;
+            let Some(version) = Version::from_protocol(name, level) else {
+                return fail(DecodeError::Protocol);
+            };
+            let (i, flags) = be_u8(i)?;
+            let will_qos = QoS::from_u8((flags & WILL_QOS) >> 3);
+            let will_flags = WILL_QOS | WILL_RETAIN;
+            let (Some(will_qos), 0) = (will_qos, flags & 1) else {
+                return fail(DecodeError::ConnectFlags);
+            };
+            if flags & WILL == 0 && flags & will_flags != 0
+                || version != Version::V5 && flags & PASSWORD != 0 && flags & USERNAME == 0
+            {
+                return fail(DecodeError::ConnectFlags);
+            }
+            let (i, keep_alive) = be_u16(i)?;
+            let (i, properties_) = properties(i, Place::Connect, version)?;
+            let (mut i, client_id) = string(i)?;
+            let mut connect = Self {
+                version,
+                clean_start: flags & CLEAN_START != 0,
+                keep_alive,
+                properties: properties_,
+                client_id,
+                will: None,
+                username: None,
+                password: None,
+            };
+            if !connect.client_id_allowed() {
+                return fail(DecodeError::ClientId);
+            }
+            if flags & WILL != 0 {
+                let (rest, properties) = properties(i, Place::Will, version)?;
+                let (rest, topic) = string(rest)?;
+                if TopicName::new(topic).is_err() {
+                    return fail(DecodeError::TopicName);
+                }
+                let (rest, payload) = binary(rest)?;
+                let retain = flags & WILL_RETAIN != 0;
+                connect.will = Some(Will {
+                    topic,
+                    payload,
+                    qos: will_qos,
+                    retain,
+                    properties,
+                });
+                i = rest;
+            }
+            if flags & USERNAME != 0 {
+                let (rest, username) = string(i)?;
+                connect.username = Some(username);
+                i = rest;
+            }
+            if flags & PASSWORD != 0 {
+                let (rest, password) = binary(i)?;
+                connect.password = Some(password);
+                i = rest;
+            }
+            Ok((i, connect))
+        }))
+    }
+
+    /// 3.1 always needs an identifier, 3.1.1 to resume a session `[MQTT-3.1.3-7]`.
+    const fn client_id_allowed(&self) -> bool {
+        !self.client_id.is_empty()
+            || match self.version {
+                Version::V31 => false,
+                Version::V311 => self.clean_start,
+                Version::V5 => true,
+            }
+    }
+}
+
+impl Body for Connect<'_> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Connect.first_byte()
+    }
+
+    /// The version is the packet's own.
+    fn put(&self, _: Version, out: &mut impl Sink) {
+        let version = self.version;
+        out.require(self.client_id_allowed(), EncodeError::ClientId);
+        out.require(
+            version == Version::V5 || self.password.is_none() || self.username.is_some(),
+            EncodeError::PasswordWithoutUsername,
+        );
+        out.binary(version.protocol_name().as_bytes());
+        out.u8(version as u8);
+        let will_flags = self.will.map_or(0, |will| {
+            WILL | (will.qos as u8) << 3 | if will.retain { WILL_RETAIN } else { 0 }
+        });
+        out.u8(will_flags
+            | if self.clean_start { CLEAN_START } else { 0 }
+            | if self.username.is_some() { USERNAME } else { 0 }
+            | if self.password.is_some() { PASSWORD } else { 0 });
+        out.u16(self.keep_alive);
+        put_properties(&self.properties, Place::Connect, version, out);
+        out.string(self.client_id);
+        if let Some(will) = &self.will {
+            put_properties(&will.properties, Place::Will, version, out);
+            out.check(|| {
+                TopicName::new(will.topic)
+                    .map(drop)
+                    .or(Err(EncodeError::TopicName))
+            });
+            out.binary(will.topic.as_bytes());
+            out.binary(will.payload);
+        }
+        if let Some(username) = self.username {
+            out.string(username);
+        }
+        if let Some(password) = self.password {
+            out.binary(password);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+use super::parse::{var_int_len, var_int_prefix};
+use super::sink::{Count, Fill, Sink};
+use super::{DecodeError, EncodeError, Version};
+
+/// The largest Remaining Length: 268,435,455 bytes after the fixed header.
+pub const MAX_REMAINING_LENGTH: u32 = 0x0FFF_FFFF;
+
+/// The fifteen control packets.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum PacketType {
+    /// CONNECT, client to server.
+    Connect = 1,
+    /// CONNACK, server to client.
+    ConnAck,
+    /// PUBLISH, both ways.
+    Publish,
+    /// PUBACK, both ways.
+    PubAck,
+    /// PUBREC, both ways.
+    PubRec,
+    /// PUBREL, both ways.
+    PubRel,
+    /// PUBCOMP, both ways.
+    PubComp,
+    /// SUBSCRIBE, client to server.
+    Subscribe,
+    /// SUBACK, server to client.
+    SubAck,
+    /// UNSUBSCRIBE, client to server.
+    Unsubscribe,
+    /// UNSUBACK, server to client.
+    UnsubAck,
+    /// PINGREQ, client to server.
+    PingReq,
+    /// PINGRESP, server to client.
+    PingResp,
+    /// DISCONNECT, client to server; in 5.0 both ways.
+    Disconnect,
+    /// AUTH, both ways, 5.0 only.
+    Auth,
+}
+
+impl PacketType {
+    const fn from_u8(value: u8) -> Option<Self> {
+        Some(match value {
+            1 => Self::Connect,
+            2 => Self::ConnAck,
+            3 => Self::Publish,
+            4 => Self::PubAck,
+            5 => Self::PubRec,
+            6 => Self::PubRel,
+            7 => Self::PubComp,
+            8 => Self::Subscribe,
+            9 => Self::SubAck,
+            10 => Self::Unsubscribe,
+            11 => Self::UnsubAck,
+            12 => Self::PingReq,
+            13 => Self::PingResp,
+            14 => Self::Disconnect,
+            15 => Self::Auth,
+            _ => return None,
+        })
+    }
+
+    /// The first byte of a packet of this type, with the flags that the standard fixes.
+    pub(crate) const fn first_byte(self) -> u8 {
+        (self as u8) << 4 | self.fixed_flags()
+    }
+
+    const fn fixed_flags(self) -> u8 {
+        match self {
+            Self::PubRel | Self::Subscribe | Self::Unsubscribe => 0b0010,
+            _ => 0,
+        }
+    }
+}
+
+/// The fixed header: which packet this is, and how long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FixedHeader {
+    /// The packet's type.
+    pub packet_type: PacketType,
+    /// The low four bits of the first byte; fixed by the standard for all but PUBLISH.
+    pub flags: u8,
+    /// The length of this header, 2 to 5 bytes.
+    pub len: usize,
+    /// The number of bytes that follow this header, at most [`MAX_REMAINING_LENGTH`].
+    pub remaining: usize,
+}
+
+impl FixedHeader {
+    /// Reads the fixed header at the front of `input`; `None` when it is cut off.
+    ///
+    /// # Errors
+    /// For a type that the version lacks, flags that the type does not allow
+    /// `[MQTT-2.1.3-1]`, and a Remaining Length that is not one.
+    pub fn decode(input: &[u8], version: Version) -> Result<Option<Self>, DecodeError> {
+        let Some((&first, rest)) = input.split_first() else {
+            return Ok(None);
+        };
+        let packet_type = PacketType::from_u8(first >> 4).ok_or(DecodeError::PacketType)?;
+        if packet_type == PacketType::Auth && version != Version::V5 {
+            return Err(DecodeError::PacketType);
+        }
+        let flags = first & 0x0F;
+        if packet_type != PacketType::Publish {
+            let fixed = packet_type.fixed_flags();
+            // MQTT 3.1 knows DUP on the packets that it sends at QoS 1.
+            let ignored = if version == Version::V31 && fixed != 0 {
+                0b1000
+            } else {
+                0
+            };
+            if flags & !ignored != fixed {
+                return Err(DecodeError::Flags);
+            }
+        }
+        let Some(remaining) = var_int_prefix(rest) else {
+            return Ok(None);
+        };
+        let (remaining, len) = remaining?;
+        if version == Version::V5 && len != var_int_len(remaining) {
+            return Err(DecodeError::VariableByteInteger);
+        }
+        Ok(Some(Self {
+            packet_type,
+            flags,
+            len: 1 + len,
+            remaining: remaining as usize,
+        }))
+    }
+
+    /// The length of the whole packet.
+    #[must_use]
+    pub const fn packet_len(&self) -> usize {
+        self.len + self.remaining
+    }
+}
+
+/// What follows the fixed header of one packet, described once for counting and for writing.
+pub(crate) trait Body {
+    fn first_byte(&self) -> u8;
+    fn put(&self, version: Version, out: &mut impl Sink);
+}
+
+/// The Remaining Length of `packet`, or why it cannot be written.
+fn remaining(packet: &impl Body, version: Version) -> Result<u32, EncodeError> {
+    let mut count = Count::default();
+    packet.put(version, &mut count);
+    match u32::try_from(count.finish()?) {
+        Ok(len) if len <= MAX_REMAINING_LENGTH => Ok(len),
+        _ => Err(EncodeError::PacketTooLarge),
+    }
+}
+
+pub(super) fn encoded_len(packet: &impl Body, version: Version) -> Result<usize, EncodeError> {
+    let remaining = remaining(packet, version)?;
+    Ok(1 + var_int_len(remaining) + remaining as usize)
+}
+
+/// Writes `packet` to the front of the buffer that `room` finds for its length.
+pub(crate) fn encode<'a, E: From<EncodeError>>(
+    packet: &impl Body,
+    version: Version,
+    room: impl FnOnce(usize) -> Result<&'a mut [u8], E>,
+) -> Result<usize, E> {
+    let remaining = remaining(packet, version)?;
+    let len = 1 + var_int_len(remaining) + remaining as usize;
+    let buffer = room(len)?
+        .get_mut(..len)
+        .ok_or(EncodeError::BufferTooSmall)?;
+    let mut out = Fill(buffer);
+    out.u8(packet.first_byte());
+    out.var_int(remaining);
+    packet.put(version, &mut out);
+    Ok(len)
+}

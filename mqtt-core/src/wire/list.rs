@@ -1,0 +1,191 @@
+use core::fmt;
+use core::iter::FusedIterator;
+use core::slice;
+
+use super::parse::Parsed;
+use super::property::Property;
+use super::reason::ReasonCode;
+use super::sink::Sink;
+use super::subscribe::Filter;
+
+/// How an element stands in a packet.
+pub(crate) trait Sealed<'a>: Copy {
+    fn parse(i: &'a [u8]) -> Parsed<'a, Self>;
+    fn put(&self, out: &mut impl Sink);
+}
+
+/// What a [`List`] can hold: properties, filters, topic filters and reason codes.
+#[expect(private_bounds, reason = "no other crate implements this")]
+pub trait Element<'a>: Sealed<'a> {}
+
+impl<'a> Element<'a> for Property<'a> {}
+impl<'a> Element<'a> for Filter<'a> {}
+impl<'a> Element<'a> for &'a str {}
+impl Element<'_> for ReasonCode {}
+
+/// Any number of properties, filters or reason codes, without a heap.
+///
+/// A received list is a view of the packet's bytes, which were checked when the packet was
+/// decoded. A list to be sent is made from slices: `List::from(&[..])`. Both are read alike, and
+/// two lists are equal when their elements are.
+///
+/// ```
+/// use mqtt_core::wire::{List, Property};
+///
+/// let properties = List::from(&[Property::UserProperty("unit", "K")]);
+/// assert_eq!(properties.iter().count(), 1);
+/// ```
+#[derive(Clone, Copy)]
+pub struct List<'a, T>(Repr<'a, T>);
+
+#[derive(Clone, Copy)]
+enum Repr<'a, T> {
+    Raw(&'a [u8]),
+    Items(&'a [T], &'a [T]),
+}
+
+impl<'a, T> List<'a, T> {
+    /// A list with no elements.
+    pub const EMPTY: Self = Self(Repr::Raw(&[]));
+
+    /// The elements of `first`, then those of `second`.
+    #[must_use]
+    pub const fn joined(first: &'a [T], second: &'a [T]) -> Self {
+        Self(Repr::Items(first, second))
+    }
+
+    /// Bytes of a packet in which every element has been parsed once.
+    pub(super) const fn from_checked(raw: &'a [u8]) -> Self {
+        Self(Repr::Raw(raw))
+    }
+
+    /// True if the list has no elements.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        match self.0 {
+            Repr::Raw(raw) => raw.is_empty(),
+            Repr::Items(first, second) => first.is_empty() && second.is_empty(),
+        }
+    }
+
+    /// The bytes of a received list.
+    #[cfg(feature = "bytes")]
+    pub(crate) const fn raw(&self) -> Option<&'a [u8]> {
+        match self.0 {
+            Repr::Raw(raw) => Some(raw),
+            Repr::Items(..) => None,
+        }
+    }
+}
+
+impl<'a, T: Element<'a>> List<'a, T> {
+    /// The elements, in order.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'a, T> {
+        match self.0 {
+            Repr::Raw(raw) => Iter {
+                raw,
+                first: [].iter(),
+                second: [].iter(),
+            },
+            Repr::Items(first, second) => Iter {
+                raw: &[],
+                first: first.iter(),
+                second: second.iter(),
+            },
+        }
+    }
+
+    pub(super) fn put(&self, out: &mut impl Sink) {
+        match self.0 {
+            Repr::Raw(raw) => out.bytes(raw),
+            Repr::Items(..) => self.iter().for_each(|element| element.put(out)),
+        }
+    }
+}
+
+impl<T> Default for List<'_, T> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<'a, T> From<&'a [T]> for List<'a, T> {
+    fn from(items: &'a [T]) -> Self {
+        Self::joined(items, &[])
+    }
+}
+
+impl<'a, T, const N: usize> From<&'a [T; N]> for List<'a, T> {
+    fn from(items: &'a [T; N]) -> Self {
+        Self::joined(items, &[])
+    }
+}
+
+impl<'a, T: Element<'a> + PartialEq> PartialEq for List<'a, T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl<'a, T: Element<'a> + Eq> Eq for List<'a, T> {}
+
+impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for List<'a, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<'a, T: Element<'a> + defmt::Format> defmt::Format for List<'a, T> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        for element in self {
+            defmt::write!(f, "{} ", element);
+        }
+    }
+}
+
+impl<'a, T: Element<'a>> IntoIterator for List<'a, T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<'a, T: Element<'a>> IntoIterator for &List<'a, T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+/// Iterates over a [`List`].
+#[derive(Clone, Debug)]
+pub struct Iter<'a, T> {
+    raw: &'a [u8],
+    first: slice::Iter<'a, T>,
+    second: slice::Iter<'a, T>,
+}
+
+impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        if let Some(item) = self.first.next().or_else(|| self.second.next()) {
+            return Some(*item);
+        }
+        if self.raw.is_empty() {
+            return None;
+        }
+        // These bytes parsed when the packet was decoded, so they parse now.
+        let (rest, item) = T::parse(self.raw).ok()?;
+        self.raw = rest;
+        Some(item)
+    }
+}
+
+impl<'a, T: Element<'a>> FusedIterator for Iter<'a, T> {}

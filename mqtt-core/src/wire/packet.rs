@@ -1,0 +1,177 @@
+use super::ack::AckKind;
+use super::frame::{Body, encode, encoded_len};
+use super::sink::Sink;
+use super::{
+    Ack, Auth, ConnAck, Connect, DecodeError, Disconnect, EncodeError, FixedHeader, PacketType,
+    Publish, SubAck, Subscribe, UnsubAck, Unsubscribe, Version,
+};
+
+/// A control packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Packet<'a> {
+    /// CONNECT.
+    Connect(Connect<'a>),
+    /// CONNACK.
+    ConnAck(ConnAck<'a>),
+    /// PUBLISH.
+    Publish(Publish<'a>),
+    /// PUBACK.
+    PubAck(Ack<'a>),
+    /// PUBREC.
+    PubRec(Ack<'a>),
+    /// PUBREL.
+    PubRel(Ack<'a>),
+    /// PUBCOMP.
+    PubComp(Ack<'a>),
+    /// SUBSCRIBE.
+    Subscribe(Subscribe<'a>),
+    /// SUBACK.
+    SubAck(SubAck<'a>),
+    /// UNSUBSCRIBE.
+    Unsubscribe(Unsubscribe<'a>),
+    /// UNSUBACK.
+    UnsubAck(UnsubAck<'a>),
+    /// PINGREQ.
+    PingReq,
+    /// PINGRESP.
+    PingResp,
+    /// DISCONNECT.
+    Disconnect(Disconnect<'a>),
+    /// AUTH.
+    Auth(Auth<'a>),
+}
+
+impl<'a> Packet<'a> {
+    /// Reads the packet at the front of `input` and its length; `None` when it is cut off.
+    ///
+    /// CONNECT is read in the version that it names itself.
+    ///
+    /// # Errors
+    /// If the bytes cannot become a packet of this version, whatever follows.
+    pub fn decode(input: &'a [u8], version: Version) -> Result<Option<(Self, usize)>, DecodeError> {
+        let Some(header) = FixedHeader::decode(input, version)? else {
+            return Ok(None);
+        };
+        let Some(body) = input.get(header.len..header.packet_len()) else {
+            return Ok(None);
+        };
+        Ok(Some((
+            Self::decode_body(&header, body, version)?,
+            header.packet_len(),
+        )))
+    }
+
+    /// Reads what follows the fixed header of one packet.
+    pub(crate) fn decode_body(
+        header: &FixedHeader,
+        body: &'a [u8],
+        version: Version,
+    ) -> Result<Self, DecodeError> {
+        let ack = || Ack::decode(header.packet_type, body, version);
+        let empty = |packet| {
+            if body.is_empty() {
+                Ok(packet)
+            } else {
+                Err(DecodeError::TrailingBytes)
+            }
+        };
+        Ok(match header.packet_type {
+            PacketType::Connect => Self::Connect(Connect::decode(body)?),
+            PacketType::ConnAck => Self::ConnAck(ConnAck::decode(body, version)?),
+            PacketType::Publish => Self::Publish(Publish::decode(header.flags, body, version)?),
+            PacketType::PubAck => Self::PubAck(ack()?),
+            PacketType::PubRec => Self::PubRec(ack()?),
+            PacketType::PubRel => Self::PubRel(ack()?),
+            PacketType::PubComp => Self::PubComp(ack()?),
+            PacketType::Subscribe => Self::Subscribe(Subscribe::decode(body, version)?),
+            PacketType::SubAck => Self::SubAck(SubAck::decode(body, version)?),
+            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::decode(body, version)?),
+            PacketType::UnsubAck => Self::UnsubAck(UnsubAck::decode(body, version)?),
+            PacketType::PingReq => empty(Self::PingReq)?,
+            PacketType::PingResp => empty(Self::PingResp)?,
+            PacketType::Disconnect => Self::Disconnect(Disconnect::decode(body, version)?),
+            PacketType::Auth => Self::Auth(Auth::decode(body, version)?),
+        })
+    }
+
+    /// The number of bytes that [`encode`](Self::encode) writes.
+    ///
+    /// # Errors
+    /// If the packet cannot be written in this version.
+    pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
+        encoded_len(self, version)
+    }
+
+    /// Writes the packet to the front of `buffer` and returns its length.
+    ///
+    /// CONNECT is written in the version that it names itself.
+    ///
+    /// # Errors
+    /// If the packet cannot be written in this version, or `buffer` is shorter than
+    /// [`encoded_len`](Self::encoded_len). Nothing was written then.
+    pub fn encode(&self, version: Version, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        encode(self, version, |_| Ok::<_, EncodeError>(buffer))
+    }
+
+    /// Which packet this is.
+    #[must_use]
+    pub const fn packet_type(&self) -> PacketType {
+        match self {
+            Self::Connect(_) => PacketType::Connect,
+            Self::ConnAck(_) => PacketType::ConnAck,
+            Self::Publish(_) => PacketType::Publish,
+            Self::PubAck(_) => PacketType::PubAck,
+            Self::PubRec(_) => PacketType::PubRec,
+            Self::PubRel(_) => PacketType::PubRel,
+            Self::PubComp(_) => PacketType::PubComp,
+            Self::Subscribe(_) => PacketType::Subscribe,
+            Self::SubAck(_) => PacketType::SubAck,
+            Self::Unsubscribe(_) => PacketType::Unsubscribe,
+            Self::UnsubAck(_) => PacketType::UnsubAck,
+            Self::PingReq => PacketType::PingReq,
+            Self::PingResp => PacketType::PingResp,
+            Self::Disconnect(_) => PacketType::Disconnect,
+            Self::Auth(_) => PacketType::Auth,
+        }
+    }
+}
+
+impl Body for Packet<'_> {
+    fn first_byte(&self) -> u8 {
+        match self {
+            Self::Publish(publish) => publish.first_byte(),
+            packet => packet.packet_type().first_byte(),
+        }
+    }
+
+    fn put(&self, version: Version, out: &mut impl Sink) {
+        match self {
+            Self::Connect(packet) => packet.put(version, out),
+            Self::ConnAck(packet) => packet.put(version, out),
+            Self::Publish(packet) => packet.put(version, out),
+            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
+                AckKind(self.packet_type(), *ack).put(version, out);
+            }
+            Self::Subscribe(packet) => packet.put(version, out),
+            Self::SubAck(packet) => packet.put(version, out),
+            Self::Unsubscribe(packet) => packet.put(version, out),
+            Self::UnsubAck(packet) => packet.put(version, out),
+            Self::PingReq | Self::PingResp => {}
+            Self::Disconnect(packet) => packet.put(version, out),
+            Self::Auth(packet) => packet.put(version, out),
+        }
+    }
+}
+
+macro_rules! from {
+    ($($packet:ident)*) => {
+        $(impl<'a> From<$packet<'a>> for Packet<'a> {
+            fn from(packet: $packet<'a>) -> Self {
+                Self::$packet(packet)
+            }
+        })*
+    };
+}
+
+from! { Connect ConnAck Publish Subscribe SubAck Unsubscribe UnsubAck Disconnect Auth }

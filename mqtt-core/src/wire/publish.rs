@@ -1,0 +1,166 @@
+use super::frame::Body;
+use super::parse::{Parsed, fail, string, var_int_prefix};
+use super::property::{Place, properties, put_properties};
+use super::sink::Sink;
+use super::{
+    DecodeError, EncodeError, PacketId, PacketType, Properties, Property, QoS, TopicName, Version,
+};
+
+/// PUBLISH: a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Publish<'a> {
+    /// True if an earlier attempt may have delivered this packet `[MQTT-3.3.1-1]`.
+    pub dup: bool,
+    /// The level at which this packet is sent.
+    pub qos: QoS,
+    /// To a server: keep this message for later subscribers. From a server: this message was
+    /// kept, or the subscription asked for the flag as published.
+    pub retain: bool,
+    /// The topic; empty if a 5.0 topic alias stands for it.
+    pub topic: &'a str,
+    /// Present exactly at QoS 1 and 2.
+    pub packet_id: Option<PacketId>,
+    /// 5.0 only.
+    pub properties: Properties<'a>,
+    /// The application's bytes.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Publish<'a> {
+    /// A QoS 0 message.
+    #[must_use]
+    pub const fn new(topic: &'a str, payload: &'a [u8]) -> Self {
+        Self {
+            dup: false,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            topic,
+            packet_id: None,
+            properties: Properties::EMPTY,
+            payload,
+        }
+    }
+
+    /// Reads everything before the payload; what is left of `i` is payload.
+    pub(crate) fn parse_head(flags: u8, i: &'a [u8], version: Version) -> Parsed<'a, Self> {
+        let Some(qos) = QoS::from_u8(flags >> 1 & 0b11) else {
+            return fail(DecodeError::QoS);
+        };
+        let dup = flags & 0b1000 != 0;
+        if dup && qos == QoS::AtMostOnce && version != Version::V31 {
+            return fail(DecodeError::QoS);
+        }
+        let (i, topic) = string(i)?;
+        let (i, packet_id) = if qos == QoS::AtMostOnce {
+            (i, None)
+        } else {
+            let (i, id) = PacketId::parse(i)?;
+            (i, Some(id))
+        };
+        let (i, properties) = properties(i, Place::Publish, version)?;
+        let publish = Self {
+            dup,
+            qos,
+            retain: flags & 1 != 0,
+            topic,
+            packet_id,
+            properties,
+            payload: &[],
+        };
+        if !publish.has_topic(version) {
+            return fail(DecodeError::TopicName);
+        }
+        Ok((i, publish))
+    }
+
+    pub(super) fn decode(flags: u8, body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+        match Self::parse_head(flags, body, version) {
+            Ok((payload, head)) => Ok(Self { payload, ..head }),
+            Err(nom::Err::Error(error) | nom::Err::Failure(error)) => Err(error),
+            Err(nom::Err::Incomplete(_)) => Err(DecodeError::Truncated),
+        }
+    }
+
+    /// A valid topic name, or an alias in its place.
+    fn has_topic(&self, version: Version) -> bool {
+        if self.topic.is_empty() {
+            version == Version::V5 && self.topic_alias().is_some()
+        } else {
+            TopicName::new(self.topic).is_ok()
+        }
+    }
+
+    pub(crate) fn topic_alias(&self) -> Option<u16> {
+        self.properties.iter().find_map(|property| match property {
+            Property::TopicAlias(alias) => Some(alias),
+            _ => None,
+        })
+    }
+}
+
+impl Body for Publish<'_> {
+    fn first_byte(&self) -> u8 {
+        PacketType::Publish.first_byte()
+            | u8::from(self.dup) << 3
+            | (self.qos as u8) << 1
+            | u8::from(self.retain)
+    }
+
+    fn put(&self, version: Version, out: &mut impl Sink) {
+        out.require(
+            self.packet_id.is_some() == (self.qos != QoS::AtMostOnce),
+            EncodeError::PacketId,
+        );
+        out.require(!self.dup || self.qos != QoS::AtMostOnce, EncodeError::Dup);
+        out.check(|| {
+            if self.has_topic(version) {
+                Ok(())
+            } else {
+                Err(EncodeError::TopicName)
+            }
+        });
+        out.binary(self.topic.as_bytes());
+        if let Some(id) = self.packet_id {
+            out.u16(id.get());
+        }
+        put_properties(&self.properties, Place::Publish, version, out);
+        out.bytes(self.payload);
+    }
+}
+
+/// The length of everything before the payload in a PUBLISH whose body begins with `i` and is
+/// `remaining` bytes long; `None` when `i` does not reach far enough to tell.
+pub(crate) fn head_len(
+    flags: u8,
+    i: &[u8],
+    remaining: usize,
+    version: Version,
+) -> Result<Option<usize>, DecodeError> {
+    let [high, low, ..] = *i else {
+        return if remaining < 2 {
+            Err(DecodeError::Truncated)
+        } else {
+            Ok(None)
+        };
+    };
+    let id = if flags & 0b110 == 0 { 0 } else { 2 };
+    let mut len = 2 + usize::from(u16::from_be_bytes([high, low])) + id;
+    if version == Version::V5 {
+        if len >= remaining {
+            return Err(DecodeError::Truncated);
+        }
+        match i.get(len..).and_then(var_int_prefix) {
+            Some(prefix) => {
+                let (properties, prefix) = prefix?;
+                len += prefix + properties as usize;
+            }
+            None => return Ok(None),
+        }
+    }
+    if len > remaining {
+        Err(DecodeError::Truncated)
+    } else {
+        Ok(Some(len))
+    }
+}

@@ -1,0 +1,361 @@
+use core::fmt;
+
+use super::list::Sealed;
+use super::parse::{Parsed, be_u8, fail};
+use super::sink::Sink;
+use super::{DecodeError, PacketType, Version};
+
+macro_rules! reason_codes {
+    ($($(#[$doc:meta])* $name:ident = $value:literal, $text:literal;)*) => {
+        /// The result of an operation, or the reason for an ending.
+        ///
+        /// The codes of 5.0. The return codes of 3.1.1's CONNACK are read as the 5.0 codes of
+        /// the same meaning, and its SUBACK failure is [`UnspecifiedError`](Self::UnspecifiedError).
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[non_exhaustive]
+        #[repr(u8)]
+        pub enum ReasonCode {
+            $($(#[$doc])* $name = $value,)*
+        }
+
+        impl ReasonCode {
+            /// The code of this number.
+            #[must_use]
+            pub const fn from_u8(code: u8) -> Option<Self> {
+                match code {
+                    $($value => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            const fn text(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+reason_codes! {
+    /// Success; also Normal disconnection and Granted QoS 0.
+    Success = 0x00, "success";
+    /// Granted QoS 1.
+    GrantedQoS1 = 0x01, "granted QoS 1";
+    /// Granted QoS 2.
+    GrantedQoS2 = 0x02, "granted QoS 2";
+    /// Disconnect with Will Message.
+    DisconnectWithWill = 0x04, "disconnect with will message";
+    /// No matching subscribers.
+    NoMatchingSubscribers = 0x10, "no matching subscribers";
+    /// No subscription existed.
+    NoSubscriptionExisted = 0x11, "no subscription existed";
+    /// Continue authentication.
+    ContinueAuthentication = 0x18, "continue authentication";
+    /// Re-authenticate.
+    ReAuthenticate = 0x19, "re-authenticate";
+    /// Unspecified error.
+    UnspecifiedError = 0x80, "unspecified error";
+    /// Malformed Packet.
+    MalformedPacket = 0x81, "malformed packet";
+    /// Protocol Error.
+    ProtocolError = 0x82, "protocol error";
+    /// Implementation specific error.
+    ImplementationSpecificError = 0x83, "implementation specific error";
+    /// Unsupported Protocol Version.
+    UnsupportedProtocolVersion = 0x84, "unsupported protocol version";
+    /// Client Identifier not valid.
+    ClientIdentifierNotValid = 0x85, "client identifier not valid";
+    /// Bad User Name or Password.
+    BadUserNameOrPassword = 0x86, "bad user name or password";
+    /// Not authorized.
+    NotAuthorized = 0x87, "not authorized";
+    /// Server unavailable.
+    ServerUnavailable = 0x88, "server unavailable";
+    /// Server busy.
+    ServerBusy = 0x89, "server busy";
+    /// Banned.
+    Banned = 0x8A, "banned";
+    /// Server shutting down.
+    ServerShuttingDown = 0x8B, "server shutting down";
+    /// Bad authentication method.
+    BadAuthenticationMethod = 0x8C, "bad authentication method";
+    /// Keep Alive timeout.
+    KeepAliveTimeout = 0x8D, "keep alive timeout";
+    /// Session taken over.
+    SessionTakenOver = 0x8E, "session taken over";
+    /// Topic Filter invalid.
+    TopicFilterInvalid = 0x8F, "topic filter invalid";
+    /// Topic Name invalid.
+    TopicNameInvalid = 0x90, "topic name invalid";
+    /// Packet Identifier in use.
+    PacketIdentifierInUse = 0x91, "packet identifier in use";
+    /// Packet Identifier not found.
+    PacketIdentifierNotFound = 0x92, "packet identifier not found";
+    /// Receive Maximum exceeded.
+    ReceiveMaximumExceeded = 0x93, "receive maximum exceeded";
+    /// Topic Alias invalid.
+    TopicAliasInvalid = 0x94, "topic alias invalid";
+    /// Packet too large.
+    PacketTooLarge = 0x95, "packet too large";
+    /// Message rate too high.
+    MessageRateTooHigh = 0x96, "message rate too high";
+    /// Quota exceeded.
+    QuotaExceeded = 0x97, "quota exceeded";
+    /// Administrative action.
+    AdministrativeAction = 0x98, "administrative action";
+    /// Payload format invalid.
+    PayloadFormatInvalid = 0x99, "payload format invalid";
+    /// Retain not supported.
+    RetainNotSupported = 0x9A, "retain not supported";
+    /// QoS not supported.
+    QoSNotSupported = 0x9B, "QoS not supported";
+    /// Use another server.
+    UseAnotherServer = 0x9C, "use another server";
+    /// Server moved.
+    ServerMoved = 0x9D, "server moved";
+    /// Shared Subscriptions not supported.
+    SharedSubscriptionsNotSupported = 0x9E, "shared subscriptions not supported";
+    /// Connection rate exceeded.
+    ConnectionRateExceeded = 0x9F, "connection rate exceeded";
+    /// Maximum connect time.
+    MaximumConnectTime = 0xA0, "maximum connect time";
+    /// Subscription Identifiers not supported.
+    SubscriptionIdentifiersNotSupported = 0xA1, "subscription identifiers not supported";
+    /// Wildcard Subscriptions not supported.
+    WildcardSubscriptionsNotSupported = 0xA2, "wildcard subscriptions not supported";
+}
+
+/// A set of reason codes, one bit each: the eight below 0x80, then 0x80 and up.
+const fn set(codes: &[ReasonCode]) -> u64 {
+    let mut set = 0;
+    let mut at = 0;
+    while at < codes.len() {
+        set |= codes[at].bit();
+        at += 1;
+    }
+    set
+}
+
+impl ReasonCode {
+    /// True for 0x80 and above: the operation failed.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        self as u8 >= 0x80
+    }
+
+    const fn bit(self) -> u64 {
+        1 << match self {
+            Self::Success => 0,
+            Self::GrantedQoS1 => 1,
+            Self::GrantedQoS2 => 2,
+            Self::DisconnectWithWill => 3,
+            Self::NoMatchingSubscribers => 4,
+            Self::NoSubscriptionExisted => 5,
+            Self::ContinueAuthentication => 6,
+            Self::ReAuthenticate => 7,
+            error => 8 + (error as u8 & 0x7F),
+        }
+    }
+
+    /// True if `packet` may carry this code in `version`.
+    pub(super) const fn fits(self, packet: PacketType, version: Version) -> bool {
+        use ReasonCode as R;
+        const CONNACK_V3: u64 = set(&[
+            R::Success,
+            R::UnsupportedProtocolVersion,
+            R::ClientIdentifierNotValid,
+            R::ServerUnavailable,
+            R::BadUserNameOrPassword,
+            R::NotAuthorized,
+        ]);
+        const CONNACK: u64 = CONNACK_V3
+            | set(&[
+                R::UnspecifiedError,
+                R::MalformedPacket,
+                R::ProtocolError,
+                R::ImplementationSpecificError,
+                R::ServerBusy,
+                R::Banned,
+                R::BadAuthenticationMethod,
+                R::TopicNameInvalid,
+                R::PacketTooLarge,
+                R::QuotaExceeded,
+                R::PayloadFormatInvalid,
+                R::RetainNotSupported,
+                R::QoSNotSupported,
+                R::UseAnotherServer,
+                R::ServerMoved,
+                R::ConnectionRateExceeded,
+            ]);
+        const PUBACK: u64 = set(&[
+            R::Success,
+            R::NoMatchingSubscribers,
+            R::UnspecifiedError,
+            R::ImplementationSpecificError,
+            R::NotAuthorized,
+            R::TopicNameInvalid,
+            R::PacketIdentifierInUse,
+            R::QuotaExceeded,
+            R::PayloadFormatInvalid,
+        ]);
+        const PUBREL: u64 = set(&[R::Success, R::PacketIdentifierNotFound]);
+        const SUBACK_V3: u64 = set(&[
+            R::Success,
+            R::GrantedQoS1,
+            R::GrantedQoS2,
+            R::UnspecifiedError,
+        ]);
+        const SUBACK: u64 = SUBACK_V3
+            | set(&[
+                R::ImplementationSpecificError,
+                R::NotAuthorized,
+                R::TopicFilterInvalid,
+                R::PacketIdentifierInUse,
+                R::QuotaExceeded,
+                R::SharedSubscriptionsNotSupported,
+                R::SubscriptionIdentifiersNotSupported,
+                R::WildcardSubscriptionsNotSupported,
+            ]);
+        const UNSUBACK: u64 = set(&[
+            R::Success,
+            R::NoSubscriptionExisted,
+            R::UnspecifiedError,
+            R::ImplementationSpecificError,
+            R::NotAuthorized,
+            R::TopicFilterInvalid,
+            R::PacketIdentifierInUse,
+        ]);
+        const DISCONNECT: u64 = set(&[
+            R::Success,
+            R::DisconnectWithWill,
+            R::UnspecifiedError,
+            R::MalformedPacket,
+            R::ProtocolError,
+            R::ImplementationSpecificError,
+            R::NotAuthorized,
+            R::ServerBusy,
+            R::ServerShuttingDown,
+            R::BadAuthenticationMethod,
+            R::KeepAliveTimeout,
+            R::SessionTakenOver,
+            R::TopicFilterInvalid,
+            R::TopicNameInvalid,
+            R::ReceiveMaximumExceeded,
+            R::TopicAliasInvalid,
+            R::PacketTooLarge,
+            R::MessageRateTooHigh,
+            R::QuotaExceeded,
+            R::AdministrativeAction,
+            R::PayloadFormatInvalid,
+            R::RetainNotSupported,
+            R::QoSNotSupported,
+            R::UseAnotherServer,
+            R::ServerMoved,
+            R::SharedSubscriptionsNotSupported,
+            R::ConnectionRateExceeded,
+            R::MaximumConnectTime,
+            R::SubscriptionIdentifiersNotSupported,
+            R::WildcardSubscriptionsNotSupported,
+        ]);
+        const AUTH: u64 = set(&[R::Success, R::ContinueAuthentication, R::ReAuthenticate]);
+
+        let v5 = matches!(version, Version::V5);
+        let fitting = match packet {
+            PacketType::ConnAck if v5 => CONNACK,
+            PacketType::ConnAck => CONNACK_V3,
+            PacketType::SubAck if v5 => SUBACK,
+            PacketType::SubAck => SUBACK_V3,
+            _ if !v5 => R::Success.bit(),
+            PacketType::PubAck | PacketType::PubRec => PUBACK,
+            PacketType::PubRel | PacketType::PubComp => PUBREL,
+            PacketType::UnsubAck => UNSUBACK,
+            PacketType::Disconnect => DISCONNECT,
+            PacketType::Auth => AUTH,
+            _ => 0,
+        };
+        fitting & self.bit() != 0
+    }
+
+    /// The code of a 3.1.1 CONNACK.
+    pub(super) const fn from_connack_v3(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Success,
+            1 => Self::UnsupportedProtocolVersion,
+            2 => Self::ClientIdentifierNotValid,
+            3 => Self::ServerUnavailable,
+            4 => Self::BadUserNameOrPassword,
+            5 => Self::NotAuthorized,
+            _ => return None,
+        })
+    }
+
+    /// The return code that 3.1.1's CONNACK has for this reason, if it has one.
+    #[must_use]
+    pub const fn connack_v3(self) -> Option<u8> {
+        Some(match self {
+            Self::Success => 0,
+            Self::UnsupportedProtocolVersion => 1,
+            Self::ClientIdentifierNotValid => 2,
+            Self::ServerUnavailable => 3,
+            Self::BadUserNameOrPassword => 4,
+            Self::NotAuthorized => 5,
+            _ => return None,
+        })
+    }
+
+    /// Reads the code of a 5.0 packet, or of SUBACK in any version.
+    pub(super) fn parse_for(i: &[u8], packet: PacketType, version: Version) -> Parsed<'_, Self> {
+        match Self::parse(i)? {
+            (i, code) if code.fits(packet, version) => Ok((i, code)),
+            _ => fail(DecodeError::ReasonCode),
+        }
+    }
+}
+
+impl Sealed<'_> for ReasonCode {
+    fn parse(i: &[u8]) -> Parsed<'_, Self> {
+        let (i, code) = be_u8(i)?;
+        match Self::from_u8(code) {
+            Some(code) => Ok((i, code)),
+            None => fail(DecodeError::ReasonCode),
+        }
+    }
+
+    fn put(&self, out: &mut impl Sink) {
+        out.u8(*self as u8);
+    }
+}
+
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_own_bit() {
+        let codes = (0..=u8::MAX).filter_map(ReasonCode::from_u8);
+        let mut seen = 0;
+        for code in codes {
+            assert_eq!(ReasonCode::from_u8(code as u8), Some(code));
+            assert_eq!(seen & code.bit(), 0, "{code}");
+            seen |= code.bit();
+        }
+        assert_eq!(seen.count_ones(), 43);
+    }
+
+    #[test]
+    fn connack_codes_of_3_1_1_map_both_ways() {
+        for code in 0..=u8::MAX {
+            let reason = ReasonCode::from_connack_v3(code);
+            assert_eq!(reason.is_some(), code <= 5);
+            assert!(reason.is_none_or(|reason| reason.connack_v3() == Some(code)));
+        }
+    }
+}

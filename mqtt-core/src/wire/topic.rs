@@ -1,0 +1,276 @@
+use core::fmt;
+
+/// Why a string is not a topic name or filter.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum TopicError {
+    /// No character at all `[MQTT-4.7.3-1]`.
+    Empty,
+    /// More than 65,535 bytes `[MQTT-4.7.3-3]`.
+    TooLong,
+    /// Holds U+0000 `[MQTT-4.7.3-2]`.
+    NulCharacter,
+    /// A wildcard in a name `[MQTT-4.7.0-1]`, or one that does not fill its level, or `#` before
+    /// the last level `[MQTT-4.7.1-1]`, `[MQTT-4.7.1-2]`.
+    Wildcard,
+    /// `$share/` without a share name and a filter after it `[MQTT-4.8.2-1]`, `[MQTT-4.8.2-2]`.
+    Share,
+}
+
+impl fmt::Display for TopicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "topic is empty",
+            Self::TooLong => "topic is longer than 65,535 bytes",
+            Self::NulCharacter => "topic holds U+0000",
+            Self::Wildcard => "wildcard in a wrong place",
+            Self::Share => "malformed shared subscription",
+        })
+    }
+}
+
+impl core::error::Error for TopicError {}
+
+fn check_length(topic: &str) -> Result<(), TopicError> {
+    match topic.len() {
+        0 => Err(TopicError::Empty),
+        1..=0xFFFF => Ok(()),
+        _ => Err(TopicError::TooLong),
+    }
+}
+
+/// A topic that messages are published to: at least one character and no wildcard.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct TopicName<'a>(&'a str);
+
+impl<'a> TopicName<'a> {
+    /// Checks `name`.
+    ///
+    /// # Errors
+    /// Names the rule that `name` breaks.
+    pub fn new(name: &'a str) -> Result<Self, TopicError> {
+        check_length(name)?;
+        // Without an early exit, so that it compiles to vector instructions.
+        let bad = name
+            .bytes()
+            .fold(false, |bad, b| bad | (b == 0) | (b == b'+') | (b == b'#'));
+        if !bad {
+            Ok(Self(name))
+        } else if super::parse::has_nul(name) {
+            Err(TopicError::NulCharacter)
+        } else {
+            Err(TopicError::Wildcard)
+        }
+    }
+
+    /// The name as a string.
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+/// A pattern of topics to subscribe to, perhaps shared (`$share/group/filter`).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct TopicFilter<'a>(&'a str);
+
+impl<'a> TopicFilter<'a> {
+    /// Checks `filter`.
+    ///
+    /// # Errors
+    /// Names the rule that `filter` breaks.
+    pub fn new(filter: &'a str) -> Result<Self, TopicError> {
+        check_length(filter)?;
+        if super::parse::has_nul(filter) {
+            return Err(TopicError::NulCharacter);
+        }
+        let checked = Self(filter);
+        if let Some(shared) = filter.strip_prefix("$share/") {
+            let (name, rest) = shared.split_once('/').ok_or(TopicError::Share)?;
+            if name.is_empty() || name.contains(['+', '#']) || rest.is_empty() {
+                return Err(TopicError::Share);
+            }
+        }
+        let mut levels = checked.pattern().split('/').peekable();
+        while let Some(level) = levels.next() {
+            let fits = match level {
+                "+" => true,
+                "#" => levels.peek().is_none(),
+                _ => !level.contains(['+', '#']),
+            };
+            if !fits {
+                return Err(TopicError::Wildcard);
+            }
+        }
+        Ok(checked)
+    }
+
+    /// The filter as a string, `$share/` prefix included.
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// The share name of a shared subscription.
+    #[must_use]
+    pub fn share_name(self) -> Option<&'a str> {
+        Some(self.0.strip_prefix("$share/")?.split_once('/')?.0)
+    }
+
+    /// What is matched against topics: the filter without its `$share/name/` prefix.
+    fn pattern(self) -> &'a str {
+        self.0
+            .strip_prefix("$share/")
+            .and_then(|shared| shared.split_once('/'))
+            .map_or(self.0, |(_, pattern)| pattern)
+    }
+
+    /// True if messages published to `topic` pass this filter.
+    ///
+    /// A filter that begins with a wildcard does not match topics that begin with `$`
+    /// `[MQTT-4.7.2-1]`.
+    ///
+    /// ```
+    /// use mqtt_core::wire::TopicFilter;
+    ///
+    /// let filter = TopicFilter::new("sport/+/player1/#")?;
+    /// assert!(filter.matches("sport/tennis/player1"));
+    /// assert!(filter.matches("sport/tennis/player1/score/wimbledon"));
+    /// assert!(!filter.matches("sport/tennis/player2"));
+    /// # Ok::<(), mqtt_core::wire::TopicError>(())
+    /// ```
+    #[must_use]
+    pub fn matches(self, topic: &str) -> bool {
+        let pattern = self.pattern();
+        if topic.starts_with('$') && pattern.starts_with(['+', '#']) {
+            return false;
+        }
+        let mut levels = topic.split('/');
+        for want in pattern.split('/') {
+            if want == "#" {
+                return true;
+            }
+            match levels.next() {
+                Some(level) if want == "+" || want == level => {}
+                _ => return false,
+            }
+        }
+        levels.next().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for good in ["a", "/", "a b/ü", "$SYS/x", "//"] {
+            assert_eq!(TopicName::new(good).map(TopicName::as_str), Ok(good));
+        }
+        assert_eq!(TopicName::new(""), Err(TopicError::Empty));
+        assert_eq!(TopicName::new("a/+"), Err(TopicError::Wildcard));
+        assert_eq!(TopicName::new("a#"), Err(TopicError::Wildcard));
+        assert_eq!(TopicName::new("a\0+"), Err(TopicError::NulCharacter));
+        let long = [b'a'; 65_536];
+        let long = core::str::from_utf8(&long).unwrap();
+        assert!(TopicName::new(&long[1..]).is_ok());
+        assert_eq!(TopicName::new(long), Err(TopicError::TooLong));
+        assert_eq!(TopicFilter::new(long), Err(TopicError::TooLong));
+    }
+
+    /// Examples of 4.7.1 and 4.8.2 of MQTT 5.0.
+    #[test]
+    fn filters() {
+        for good in [
+            "#",
+            "+",
+            "/",
+            "sport/#",
+            "sport/tennis/#",
+            "+/tennis/#",
+            "sport/+/player1",
+            "+/+",
+            "/+",
+        ] {
+            assert!(TopicFilter::new(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "sport/tennis#",
+            "sport/tennis/#/ranking",
+            "sport+",
+            "#/",
+            "a/+b",
+            "##",
+        ] {
+            assert_eq!(TopicFilter::new(bad), Err(TopicError::Wildcard), "{bad}");
+        }
+        assert_eq!(TopicFilter::new(""), Err(TopicError::Empty));
+        assert_eq!(TopicFilter::new("a\0"), Err(TopicError::NulCharacter));
+        for bad in [
+            "$share/",
+            "$share//a",
+            "$share/a",
+            "$share/a/",
+            "$share/a+/b",
+            "$share/#/b",
+        ] {
+            assert_eq!(TopicFilter::new(bad), Err(TopicError::Share), "{bad}");
+        }
+        let shared = TopicFilter::new("$share/consumer1/sport/tennis/+").unwrap();
+        assert_eq!(shared.share_name(), Some("consumer1"));
+        assert!(shared.matches("sport/tennis/x"));
+        assert!(
+            TopicFilter::new("$share/g//finance")
+                .unwrap()
+                .matches("/finance")
+        );
+        assert_eq!(TopicFilter::new("$share/a/b#"), Err(TopicError::Wildcard));
+        assert_eq!(TopicFilter::new("$shared").unwrap().share_name(), None);
+    }
+
+    /// Examples of 4.7.1 and 4.7.2 of MQTT 5.0.
+    #[test]
+    fn matching() {
+        let yes = [
+            ("sport/tennis/player1/#", "sport/tennis/player1"),
+            ("sport/tennis/player1/#", "sport/tennis/player1/ranking"),
+            (
+                "sport/tennis/player1/#",
+                "sport/tennis/player1/score/wimbledon",
+            ),
+            ("sport/#", "sport"),
+            ("#", "a/b"),
+            ("sport/tennis/+", "sport/tennis/player1"),
+            ("sport/+", "sport/"),
+            ("+/+", "/finance"),
+            ("/+", "/finance"),
+            ("$SYS/#", "$SYS/monitor"),
+            ("$SYS/monitor/+", "$SYS/monitor/Clients"),
+            ("ACCOUNTS", "ACCOUNTS"),
+        ];
+        let no = [
+            ("sport/tennis/+", "sport/tennis/player1/ranking"),
+            ("sport/+", "sport"),
+            ("+", "/finance"),
+            ("#", "$SYS/a"),
+            ("+/monitor/Clients", "$SYS/monitor/Clients"),
+            ("ACCOUNTS", "Accounts"),
+            ("a/b", "a"),
+            ("a", "a/b"),
+        ];
+        for (filter, topic) in yes {
+            assert!(
+                TopicFilter::new(filter).unwrap().matches(topic),
+                "{filter} {topic}"
+            );
+        }
+        for (filter, topic) in no {
+            assert!(
+                !TopicFilter::new(filter).unwrap().matches(topic),
+                "{filter} {topic}"
+            );
+        }
+    }
+}

@@ -1,0 +1,122 @@
+use core::fmt;
+use core::num::NonZeroU16;
+
+use super::DecodeError;
+use super::parse::{Parsed, be_u16, fail};
+
+/// A version of the protocol.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum Version {
+    /// MQTT 3.1: protocol name `MQIsdp`, level 3.
+    V31 = 3,
+    /// MQTT 3.1.1: protocol name `MQTT`, level 4.
+    V311 = 4,
+    /// MQTT 5.0: protocol name `MQTT`, level 5.
+    #[default]
+    V5 = 5,
+}
+
+impl Version {
+    pub(super) const fn protocol_name(self) -> &'static str {
+        match self {
+            Self::V31 => "MQIsdp",
+            Self::V311 | Self::V5 => "MQTT",
+        }
+    }
+
+    pub(super) fn from_protocol(name: &[u8], level: u8) -> Option<Self> {
+        match (name, level) {
+            (b"MQIsdp", 3) => Some(Self::V31),
+            (b"MQTT", 4) => Some(Self::V311),
+            (b"MQTT", 5) => Some(Self::V5),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V31 => "3.1",
+            Self::V311 => "3.1.1",
+            Self::V5 => "5.0",
+        })
+    }
+}
+
+/// A quality of service level.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum QoS {
+    /// QoS 0: sent once, not acknowledged, may be lost.
+    #[default]
+    AtMostOnce = 0,
+    /// QoS 1: sent until acknowledged, may arrive more than once.
+    AtLeastOnce = 1,
+    /// QoS 2: arrives exactly once.
+    ExactlyOnce = 2,
+}
+
+impl QoS {
+    /// The level as the number of the standards, `None` for anything but 0, 1 and 2.
+    #[must_use]
+    pub const fn from_u8(level: u8) -> Option<Self> {
+        match level {
+            0 => Some(Self::AtMostOnce),
+            1 => Some(Self::AtLeastOnce),
+            2 => Some(Self::ExactlyOnce),
+            _ => None,
+        }
+    }
+}
+
+/// The identifier that ties an acknowledgement to its packet; never zero `[MQTT-2.2.1-3]`.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct PacketId(NonZeroU16);
+
+impl PacketId {
+    /// An identifier, `None` for zero.
+    #[must_use]
+    pub const fn new(id: u16) -> Option<Self> {
+        match NonZeroU16::new(id) {
+            Some(id) => Some(Self(id)),
+            None => None,
+        }
+    }
+
+    /// The identifier as a number.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0.get()
+    }
+
+    pub(super) fn parse(i: &[u8]) -> Parsed<'_, Self> {
+        let (i, id) = be_u16(i)?;
+        match Self::new(id) {
+            Some(id) => Ok((i, id)),
+            None => fail(DecodeError::PacketIdZero),
+        }
+    }
+}
+
+impl From<NonZeroU16> for PacketId {
+    fn from(id: NonZeroU16) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for PacketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for PacketId {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=u16}", self.get());
+    }
+}
