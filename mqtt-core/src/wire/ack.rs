@@ -27,7 +27,7 @@ impl<'a> Ack<'a> {
         }
     }
 
-    pub(super) fn decode(
+    pub(crate) fn decode(
         packet: PacketType,
         body: &'a [u8],
         version: Version,

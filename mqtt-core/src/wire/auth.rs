@@ -16,7 +16,7 @@ pub struct Auth<'a> {
 }
 
 impl<'a> Auth<'a> {
-    pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         if body.is_empty() {
             return Ok(Self {
                 code: ReasonCode::Success,

@@ -27,7 +27,7 @@ impl<'a> ConnAck<'a> {
         }
     }
 
-    pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         all(be_u8(body).and_then(|(i, flags)| {
             // A server that does not speak 5.0 answers a 5.0 CONNECT with a 3.1.1 CONNACK.
             let v3 = version != Version::V5 || i.len() == 1;

@@ -25,7 +25,7 @@ impl<'a> Disconnect<'a> {
         }
     }
 
-    pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let normal = Self::default();
         if version != Version::V5 || body.is_empty() {
             return all(Ok((body, normal)));

@@ -1,3 +1,5 @@
+use core::fmt;
+
 use super::parse::{var_int_len, var_int_prefix};
 use super::sink::{Count, Fill, Sink};
 use super::{DecodeError, EncodeError, Version};
@@ -77,6 +79,29 @@ impl PacketType {
     }
 }
 
+impl fmt::Display for PacketType {
+    /// The name as the standards write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "CONNECT",
+            Self::ConnAck => "CONNACK",
+            Self::Publish => "PUBLISH",
+            Self::PubAck => "PUBACK",
+            Self::PubRec => "PUBREC",
+            Self::PubRel => "PUBREL",
+            Self::PubComp => "PUBCOMP",
+            Self::Subscribe => "SUBSCRIBE",
+            Self::SubAck => "SUBACK",
+            Self::Unsubscribe => "UNSUBSCRIBE",
+            Self::UnsubAck => "UNSUBACK",
+            Self::PingReq => "PINGREQ",
+            Self::PingResp => "PINGRESP",
+            Self::Disconnect => "DISCONNECT",
+            Self::Auth => "AUTH",
+        })
+    }
+}
+
 /// The fixed header: which packet this is, and how long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FixedHeader {
@@ -139,6 +164,14 @@ impl FixedHeader {
     }
 }
 
+/// The length of the whole packet at the front of `packets`, which this crate has encoded.
+pub(crate) fn packet_len(packets: &[u8]) -> usize {
+    match packets.get(1..).and_then(var_int_prefix) {
+        Some(Ok((remaining, len))) => 1 + len + remaining as usize,
+        _ => packets.len(),
+    }
+}
+
 /// What follows the fixed header of one packet, described once for counting and for writing.
 pub(crate) trait Body {
     fn first_byte(&self) -> u8;
@@ -155,7 +188,7 @@ fn remaining(packet: &impl Body, version: Version) -> Result<u32, EncodeError> {
     }
 }
 
-pub(super) fn encoded_len(packet: &impl Body, version: Version) -> Result<usize, EncodeError> {
+pub(crate) fn encoded_len(packet: &impl Body, version: Version) -> Result<usize, EncodeError> {
     let remaining = remaining(packet, version)?;
     Ok(1 + var_int_len(remaining) + remaining as usize)
 }

@@ -47,7 +47,7 @@ pub use connack::ConnAck;
 pub use connect::{Connect, Will};
 pub use disconnect::Disconnect;
 pub use error::{DecodeError, EncodeError};
-pub(crate) use frame::encode;
+pub(crate) use frame::{Body, encode, encoded_len, packet_len};
 pub use frame::{FixedHeader, MAX_REMAINING_LENGTH, PacketType};
 pub use list::{Element, Iter, List};
 pub use packet::Packet;

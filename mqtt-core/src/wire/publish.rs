@@ -74,7 +74,7 @@ impl<'a> Publish<'a> {
         Ok((i, publish))
     }
 
-    pub(super) fn decode(flags: u8, body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(flags: u8, body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         match Self::parse_head(flags, body, version) {
             Ok((payload, head)) => Ok(Self { payload, ..head }),
             Err(nom::Err::Error(error) | nom::Err::Failure(error)) => Err(error),

@@ -267,7 +267,7 @@ impl ReasonCode {
             PacketType::ConnAck => CONNACK_V3,
             PacketType::SubAck if v5 => SUBACK,
             PacketType::SubAck => SUBACK_V3,
-            _ if !v5 => R::Success.bit(),
+            _ if !v5 => Self::Success.bit(),
             PacketType::PubAck | PacketType::PubRec => PUBACK,
             PacketType::PubRel | PacketType::PubComp => PUBREL,
             PacketType::UnsubAck => UNSUBACK,

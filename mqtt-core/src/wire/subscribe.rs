@@ -143,7 +143,7 @@ pub struct Subscribe<'a> {
 }
 
 impl<'a> Subscribe<'a> {
-    pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         all(PacketId::parse(body).and_then(|(i, packet_id)| {
             let (i, properties) = properties(i, Place::Subscribe, version)?;
             let (i, filters) = list(i, |filter: &Filter<'_>| {
@@ -199,7 +199,7 @@ pub struct SubAck<'a> {
 }
 
 impl<'a> SubAck<'a> {
-    pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         all(PacketId::parse(body).and_then(|(i, packet_id)| {
             let (i, properties) = properties(i, Place::Ack, version)?;
             let (i, codes) = list(i, code_check(PacketType::SubAck, version))?;
@@ -271,7 +271,7 @@ pub struct Unsubscribe<'a> {
 }
 
 impl<'a> Unsubscribe<'a> {
-    pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         all(PacketId::parse(body).and_then(|(i, packet_id)| {
             let (i, properties) = properties(i, Place::Unsubscribe, version)?;
             let (i, filters) = list(i, |_| Ok(()))?;
@@ -313,7 +313,7 @@ pub struct UnsubAck<'a> {
 }
 
 impl<'a> UnsubAck<'a> {
-    pub(super) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         all(PacketId::parse(body).and_then(|(i, packet_id)| {
             let (i, properties) = properties(i, Place::Ack, version)?;
             let (i, codes) = if version == Version::V5 {

@@ -1,0 +1,105 @@
+use crate::rx::RxBuf;
+use crate::session::{Inbound, Slot};
+
+/// The memory that a [`Client`](crate::Client) works in.
+///
+/// Any sizes do; what does not fit is refused, never lost. Besides the bytes themselves, a
+/// message or request in flight takes a [`Slot`], a received QoS 1 or 2 message an [`Inbound`].
+#[derive(Debug)]
+pub struct Buffers<'b> {
+    /// Packets to be sent. A quarter, but no more than 64 KiB and no less than CONNECT needs,
+    /// holds all packets but PUBLISH. The rest holds messages: QoS 0 until they are sent, QoS 1
+    /// until PUBACK, QoS 2 until PUBREC.
+    pub tx: &'b mut [u8],
+    /// One for each message from QoS 1 up and each request in flight, at most 65,535.
+    pub slots: &'b mut [Slot],
+    /// One for each received message from QoS 1 up that is in flight, at most 65,535. With
+    /// none, only QoS 0 can be received.
+    pub inbound: &'b mut [Inbound],
+}
+
+/// [`Buffers`] and an [`RxBuf`] of fixed sizes, for a static or the stack: `RX` bytes to receive,
+/// `TX` bytes to send, `N` messages in flight each way.
+///
+/// ```
+/// use mqtt_core::{Client, Config, Storage};
+///
+/// let mut storage = Storage::<1024, 2048, 8>::new();
+/// let (rx, buffers) = storage.split();
+/// let client = Client::new(Config::new("sensor-7"), buffers);
+/// ```
+#[derive(Debug)]
+pub struct Storage<const RX: usize, const TX: usize, const N: usize> {
+    rx: [u8; RX],
+    tx: [u8; TX],
+    slots: [Slot; N],
+    inbound: [Inbound; N],
+}
+
+impl<const RX: usize, const TX: usize, const N: usize> Storage<RX, TX, N> {
+    /// Memory not in use.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            rx: [0; RX],
+            tx: [0; TX],
+            slots: [Slot::EMPTY; N],
+            inbound: [Inbound::EMPTY; N],
+        }
+    }
+
+    /// Lends the memory, empty, to a receive buffer and a client.
+    pub const fn split(&mut self) -> (RxBuf<'_>, Buffers<'_>) {
+        let Self {
+            rx,
+            tx,
+            slots,
+            inbound,
+        } = self;
+        (RxBuf::new(rx), Buffers { tx, slots, inbound })
+    }
+}
+
+impl<const RX: usize, const TX: usize, const N: usize> Default for Storage<RX, TX, N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// [`Storage`] on the heap, of sizes chosen at run time.
+#[cfg(feature = "alloc")]
+#[derive(Debug)]
+pub struct HeapStorage {
+    rx: alloc::boxed::Box<[u8]>,
+    tx: alloc::boxed::Box<[u8]>,
+    slots: alloc::boxed::Box<[Slot]>,
+    inbound: alloc::boxed::Box<[Inbound]>,
+}
+
+#[cfg(feature = "alloc")]
+impl HeapStorage {
+    /// Allocates `rx` bytes to receive, `tx` bytes to send, and room for `in_flight` messages in
+    /// flight each way.
+    #[must_use]
+    pub fn new(rx: usize, tx: usize, in_flight: u16) -> Self {
+        use alloc::vec;
+        let in_flight = usize::from(in_flight);
+        Self {
+            rx: vec![0; rx].into(),
+            tx: vec![0; tx].into(),
+            slots: vec![Slot::EMPTY; in_flight].into(),
+            inbound: vec![Inbound::EMPTY; in_flight].into(),
+        }
+    }
+
+    /// Lends the memory, empty, to a receive buffer and a client.
+    pub fn split(&mut self) -> (RxBuf<'_>, Buffers<'_>) {
+        let Self {
+            rx,
+            tx,
+            slots,
+            inbound,
+        } = self;
+        (RxBuf::new(rx), Buffers { tx, slots, inbound })
+    }
+}

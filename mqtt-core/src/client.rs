@@ -1,0 +1,940 @@
+use crate::config::{Acknowledgement, Config};
+use crate::error::{Error, PeerError, Resource, UsageError};
+use crate::event::Event;
+use crate::link::{Control, Payload, Phase, Reading, Server, Timers};
+use crate::message::Message;
+use crate::session::{Delivery, Inbox, Outbox, Settled, State};
+use crate::time::Instant;
+use crate::wire::{
+    Ack, Auth, Body, ConnAck, DecodeError, Disconnect, Filter, FixedHeader, List, Packet, PacketId,
+    PacketType, Property, Publish, QoS, ReasonCode, SubAck, Subscribe, UnsubAck, Unsubscribe,
+    Version, head_len,
+};
+use crate::{Buffers, wire};
+
+/// An MQTT client: the session, and one connection after the other.
+///
+/// - **Commands** return at once: [`connect`](Self::connect), [`publish`](Self::publish),
+///   [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe),
+///   [`acknowledge`](Self::acknowledge), [`authenticate`](Self::authenticate),
+///   [`disconnect`](Self::disconnect). One that fails has changed nothing.
+/// - **Input**: [`process`](Self::process) takes received bytes and the time, and returns what
+///   they mean. [`connection_lost`](Self::connection_lost) reports the end of the connection.
+/// - **Output**: [`transmit`](Self::transmit) lends the bytes to send next,
+///   [`transmitted`](Self::transmitted) says how many were sent. [`poll_timeout`](Self::poll_timeout)
+///   is when to call `process` even if nothing was received.
+/// - **Queries**: [`is_connected`](Self::is_connected), [`is_closed`](Self::is_closed),
+///   [`in_flight`](Self::in_flight).
+///
+/// Any method may be called at any time, in any order.
+#[derive(Debug)]
+pub struct Client<'b> {
+    config: Config<'b>,
+    // The session.
+    outbox: Outbox<'b>,
+    inbox: Inbox<'b>,
+    // The connection.
+    phase: Phase,
+    control: Control<'b>,
+    timers: Timers,
+    server: Server,
+    reading: Reading,
+    /// How much of the input was there at the last call already.
+    seen: usize,
+    /// The packet that must not be longer than this, as announced.
+    maximum_packet_size: usize,
+    // What the application is to be told.
+    aborted: bool,
+    writable: Writable,
+}
+
+/// Whether the application waits for room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Writable {
+    /// Nothing was refused.
+    Unasked,
+    /// Something was refused.
+    Refused,
+    /// Something was refused, and room has returned since.
+    Room,
+}
+
+/// What one call of [`Client::process`] did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub struct Step<'i> {
+    /// How many bytes of the input are done with. They are not to be given again.
+    pub consumed: usize,
+    /// What happened, if anything.
+    pub event: Option<Event<'i>>,
+}
+
+impl<'i> Step<'i> {
+    const NOTHING: Self = Self {
+        consumed: 0,
+        event: None,
+    };
+
+    const fn event(event: Event<'i>) -> Self {
+        Self {
+            consumed: 0,
+            event: Some(event),
+        }
+    }
+}
+
+impl<'b> Client<'b> {
+    /// A client that is not connected, with an empty session.
+    #[must_use]
+    pub fn new(config: Config<'b>, buffers: Buffers<'b>) -> Self {
+        let Buffers { tx, slots, inbound } = buffers;
+        let inbox = Inbox::new(inbound);
+        let own = config.own_properties(inbox.capacity());
+        let connect = wire::encoded_len(&config.connect(&own), config.version);
+        let control = (tx.len() / 4)
+            .min(64 * 1024)
+            .max(connect.unwrap_or(0))
+            .min(tx.len());
+        let (control, arena) = tx.split_at_mut(control);
+        Self {
+            config,
+            outbox: Outbox::new(arena, slots),
+            inbox,
+            phase: Phase::Offline,
+            control: Control::new(control),
+            timers: Timers::default(),
+            server: Server::UNLIMITED,
+            reading: Reading::Packet,
+            seen: 0,
+            maximum_packet_size: usize::MAX,
+            aborted: false,
+            writable: Writable::Unasked,
+        }
+    }
+
+    /// Changes the configuration for the next [`connect`](Self::connect).
+    ///
+    /// # Errors
+    /// [`UsageError::AlreadyConnected`] during a connection, and [`UsageError::Version`] for
+    /// another version while messages are in flight.
+    pub fn reconfigure(&mut self, config: Config<'b>) -> Result<(), Error> {
+        if self.phase != Phase::Offline {
+            return Err(UsageError::AlreadyConnected.into());
+        }
+        if config.version != self.config.version && self.in_flight() > 0 {
+            return Err(UsageError::Version.into());
+        }
+        self.config = config;
+        Ok(())
+    }
+
+    /// Begins a connection over a transport that has just been opened.
+    ///
+    /// # Errors
+    /// [`UsageError::AlreadyConnected`], or that CONNECT cannot be written from this
+    /// configuration or does not fit the transmit buffer.
+    pub fn connect(&mut self, now: Instant) -> Result<(), Error> {
+        if self.phase != Phase::Offline {
+            return Err(UsageError::AlreadyConnected.into());
+        }
+        self.timers.set_now(now);
+        let config = self.config;
+        let mut maximum_packet_size = u32::MAX;
+        for property in config.properties {
+            match *property {
+                Property::SessionExpiryInterval(_)
+                | Property::ReceiveMaximum(_)
+                | Property::TopicAliasMaximum(_) => return Err(UsageError::Property.into()),
+                Property::MaximumPacketSize(size) => maximum_packet_size = size,
+                _ => {}
+            }
+        }
+        let own = config.own_properties(self.inbox.capacity());
+        self.control
+            .push(&config.connect(&own), config.version, usize::MAX)?;
+        self.maximum_packet_size = maximum_packet_size as usize;
+        self.phase = Phase::Connecting;
+        self.timers
+            .connecting(config.connect_timeout, config.ping_timeout);
+        Ok(())
+    }
+
+    /// Sends a message. Above QoS 0 it gets an identifier, is kept until the server has it, and
+    /// may be handed over without a connection; [`Event::Published`] reports the end.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if there is no room now, [`UsageError::NotConnected`] at QoS 0, or that the
+    /// message breaks a rule of the protocol or a limit of the server.
+    pub fn publish(&mut self, message: &Message<'_>) -> Result<Option<PacketId>, Error> {
+        let result = self.try_publish(message);
+        self.note_refusal(&result);
+        result
+    }
+
+    fn try_publish(&mut self, message: &Message<'_>) -> Result<Option<PacketId>, Error> {
+        let online = self.phase == Phase::Online;
+        if self.phase == Phase::Closing || !online && message.qos == QoS::AtMostOnce {
+            return Err(UsageError::NotConnected.into());
+        }
+        self.server.check_message(message.qos, message.retain)?;
+        // An alias means nothing on the next connection, an identifier is the server's to set
+        // [MQTT-3.3.4-6].
+        let refused = |property: &Property<'_>| {
+            matches!(
+                property,
+                Property::TopicAlias(_) | Property::SubscriptionIdentifier(_)
+            )
+        };
+        if message.properties.iter().any(refused) {
+            return Err(UsageError::Property.into());
+        }
+        let in_flight = self
+            .outbox
+            .in_flight()
+            .saturating_add(self.outbox.count(State::Waiting));
+        if online && message.qos != QoS::AtMostOnce && in_flight >= self.server.receive_maximum {
+            return Err(Resource::Window.into());
+        }
+        let publish = Publish {
+            qos: message.qos,
+            retain: message.retain,
+            properties: List::from(message.properties),
+            ..Publish::new(message.topic, message.payload)
+        };
+        let state = if online {
+            State::Stored
+        } else {
+            State::Waiting
+        };
+        self.outbox
+            .publish(&publish, self.config.version, self.max_transmit(), state)
+    }
+
+    /// Asks for messages. [`Event::Subscribed`] brings the answer.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if there is no room now, [`UsageError::NotConnected`], or that a filter or
+    /// an option breaks a rule of the protocol or a limit of the server.
+    pub fn subscribe(&mut self, filters: &[Filter<'_>]) -> Result<PacketId, Error> {
+        self.subscribe_with(filters, &[])
+    }
+
+    /// [`subscribe`](Self::subscribe) with properties: a subscription identifier, user
+    /// properties.
+    ///
+    /// # Errors
+    /// Those of [`subscribe`](Self::subscribe).
+    pub fn subscribe_with(
+        &mut self,
+        filters: &[Filter<'_>],
+        properties: &[Property<'_>],
+    ) -> Result<PacketId, Error> {
+        self.server.check_subscription(filters, properties)?;
+        let packet = |packet_id| Subscribe {
+            packet_id,
+            properties: List::from(properties),
+            filters: List::from(filters),
+        };
+        self.request(State::Subscribe, filters.len(), packet)
+    }
+
+    /// Ends subscriptions. [`Event::Unsubscribed`] brings the answer.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if there is no room now, [`UsageError::NotConnected`], or that a filter
+    /// breaks a rule of the protocol.
+    pub fn unsubscribe(&mut self, filters: &[&str]) -> Result<PacketId, Error> {
+        self.unsubscribe_with(filters, &[])
+    }
+
+    /// [`unsubscribe`](Self::unsubscribe) with user properties.
+    ///
+    /// # Errors
+    /// Those of [`unsubscribe`](Self::unsubscribe).
+    pub fn unsubscribe_with(
+        &mut self,
+        filters: &[&str],
+        properties: &[Property<'_>],
+    ) -> Result<PacketId, Error> {
+        let packet = |packet_id| Unsubscribe {
+            packet_id,
+            properties: List::from(properties),
+            filters: List::from(filters),
+        };
+        self.request(State::Unsubscribe, filters.len(), packet)
+    }
+
+    fn request<B: Body>(
+        &mut self,
+        state: State,
+        filters: usize,
+        packet: impl FnOnce(PacketId) -> B,
+    ) -> Result<PacketId, Error> {
+        if self.phase != Phase::Online {
+            return Err(UsageError::NotConnected.into());
+        }
+        let result = self.outbox.next_id().and_then(|id| {
+            let max = self.max_transmit();
+            self.control.push(&packet(id), self.config.version, max)?;
+            self.outbox.request(state, filters);
+            Ok(id)
+        });
+        self.note_refusal(&result);
+        result
+    }
+
+    /// Acknowledges a received message, in [`Acknowledgement::Manual`] mode. The order is free;
+    /// what is sent keeps the order of arrival `[MQTT-4.6.0-2]`.
+    ///
+    /// # Errors
+    /// [`UsageError::UnknownPacketId`] if no such message waits. After a lost connection that is
+    /// so for QoS 1: the server sends the message again.
+    pub fn acknowledge(&mut self, id: PacketId) -> Result<(), Error> {
+        if self.inbox.accept(id) {
+            Ok(())
+        } else {
+            Err(UsageError::UnknownPacketId.into())
+        }
+    }
+
+    /// Sends a step of an extended authentication; 5.0 only.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if there is no room now, [`UsageError::NotConnected`], or that the packet
+    /// breaks a rule of the protocol.
+    pub fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Error> {
+        if !matches!(self.phase, Phase::Connecting | Phase::Online) {
+            return Err(UsageError::NotConnected.into());
+        }
+        self.control
+            .push(auth, self.config.version, self.max_transmit())
+    }
+
+    /// Ends the connection once everything handed over before is sent. The transport is to be
+    /// closed when [`is_closed`](Self::is_closed).
+    ///
+    /// # Errors
+    /// [`Error::Full`] if there is no room now, [`UsageError::NotConnected`].
+    pub fn disconnect(&mut self) -> Result<(), Error> {
+        self.disconnect_with(&Disconnect::default())
+    }
+
+    /// [`disconnect`](Self::disconnect) with a reason and properties; 5.0 only.
+    ///
+    /// # Errors
+    /// Those of [`disconnect`](Self::disconnect), or that the packet breaks a rule of the
+    /// protocol.
+    pub fn disconnect_with(&mut self, packet: &Disconnect<'_>) -> Result<(), Error> {
+        if self.phase != Phase::Online {
+            return Err(UsageError::NotConnected.into());
+        }
+        self.settle();
+        self.control
+            .push(packet, self.config.version, self.max_transmit())?;
+        self.phase = Phase::Closing;
+        Ok(())
+    }
+
+    /// The transport is closed, by whomever. The session stays; the next
+    /// [`connect`](Self::connect) resumes it if the server has kept its part.
+    pub fn connection_lost(&mut self) {
+        if self.phase == Phase::Offline {
+            return;
+        }
+        if let Reading::Payload(payload) = self.reading {
+            self.aborted |= payload.is_new;
+            if let (Some((id, QoS::ExactlyOnce)), true) = (payload.message, payload.is_new) {
+                self.inbox.remove(id);
+            }
+        }
+        self.phase = Phase::Offline;
+        self.control.clear();
+        self.timers.stop();
+        self.server = Server::UNLIMITED;
+        self.reading = Reading::Packet;
+        self.seen = 0;
+        self.outbox.connection_lost();
+        self.inbox
+            .connection_lost(self.config.acknowledgement == Acknowledgement::Manual);
+    }
+
+    /// Reads from the front of `input`, at most one packet, and does what is due `now`.
+    ///
+    /// Call it again, with the input less [`consumed`](Step::consumed), until it returns neither
+    /// progress nor an event. Then it wants more input than it was shown, or that
+    /// [`transmit`](Self::transmit) is sent first. `process(&[], now)` looks at the time only.
+    ///
+    /// Report what was sent with [`transmitted`](Self::transmitted) before showing what was
+    /// received after.
+    ///
+    /// # Errors
+    /// [`Error::Peer`] and [`Error::Timeout`] end the connection: send what `transmit` still
+    /// holds, close the transport, and call [`connection_lost`](Self::connection_lost).
+    pub fn process<'i>(&mut self, input: &'i [u8], now: Instant) -> Result<Step<'i>, Error> {
+        self.step(input, now, self.config.max_whole)
+    }
+
+    /// [`process`](Self::process) for a receive buffer of this capacity.
+    pub(crate) fn step<'i>(
+        &mut self,
+        input: &'i [u8],
+        now: Instant,
+        capacity: usize,
+    ) -> Result<Step<'i>, Error> {
+        self.timers.set_now(now);
+        if input.len() > self.seen {
+            self.timers.received();
+        }
+        if self.config.acknowledgement == Acknowledgement::Automatic {
+            self.inbox.accept_last();
+        }
+        self.settle();
+        if let Some(event) = self.pending_event() {
+            return Ok(Step::event(event));
+        }
+        let step = match self.phase {
+            Phase::Offline => Ok(Step::NOTHING),
+            Phase::Closed => Ok(Step {
+                consumed: input.len(),
+                event: None,
+            }),
+            _ => self
+                .read(input, capacity.min(self.config.max_whole))
+                .and_then(|step| match self.timers.expired() {
+                    Some(timeout) if step == Step::NOTHING => Err(timeout.into()),
+                    _ => Ok(step),
+                }),
+        };
+        match step {
+            Ok(step) => {
+                self.seen = input.len() - step.consumed;
+                self.settle();
+                Ok(step)
+            }
+            Err(error) => {
+                self.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// The bytes to send next; empty if there are none. They may be sent in part.
+    #[must_use]
+    pub fn transmit(&self) -> &[u8] {
+        match self.source() {
+            Source::Control => self.control.unsent(),
+            Source::Messages => self.outbox.transmit(),
+            Source::Rest => self.outbox.rest_of_packet(),
+            Source::Nothing => &[],
+        }
+    }
+
+    /// Notes that the first `n` bytes of [`transmit`](Self::transmit) were sent.
+    pub fn transmitted(&mut self, n: usize, now: Instant) {
+        self.timers.set_now(now);
+        if n == 0 {
+            return;
+        }
+        match self.source() {
+            Source::Control => self.control.advance(n),
+            Source::Messages | Source::Rest => self.outbox.transmitted(n),
+            Source::Nothing => return,
+        }
+        self.timers.sent();
+        self.room_returned();
+        if self.phase == Phase::Closing && self.source() == Source::Nothing {
+            self.close();
+        }
+        self.settle();
+    }
+
+    /// When to call [`process`](Self::process) even if nothing was received; `None` for never.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.deadline()
+    }
+
+    /// True from CONNACK to the end of the connection.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.phase == Phase::Online
+    }
+
+    /// True if there is nothing left to send or receive and the transport is to be closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed && self.source() == Source::Nothing
+    }
+
+    /// The number of messages that were handed over and are not through yet.
+    #[must_use]
+    pub fn in_flight(&self) -> u16 {
+        self.outbox
+            .in_flight()
+            .saturating_add(self.outbox.count(State::Waiting))
+    }
+
+    /// Where the next bytes come from. A packet sent in part comes first, then packets other than
+    /// PUBLISH, but for the DISCONNECT of an orderly end, which comes after all messages.
+    fn source(&self) -> Source {
+        let messages = matches!(self.phase, Phase::Online | Phase::Closing)
+            && !self.outbox.transmit().is_empty();
+        let control = !self.control.is_empty();
+        match self.phase {
+            Phase::Offline => Source::Nothing,
+            _ if self.outbox.is_partial() && control => Source::Rest,
+            Phase::Closing if messages && !self.control.is_partial() => Source::Messages,
+            _ if control => Source::Control,
+            _ if messages => Source::Messages,
+            _ => Source::Nothing,
+        }
+    }
+
+    /// The largest packet that the server takes.
+    const fn max_transmit(&self) -> usize {
+        self.server.maximum_packet_size as usize
+    }
+
+    fn note_refusal<T>(&mut self, result: &Result<T, Error>) {
+        if matches!(result, Err(Error::Full(_))) {
+            self.writable = Writable::Refused;
+        }
+    }
+
+    fn room_returned(&mut self) {
+        if self.writable == Writable::Refused {
+            self.writable = Writable::Room;
+        }
+    }
+
+    /// What happened without input.
+    fn pending_event<'i>(&mut self) -> Option<Event<'i>> {
+        if self.aborted {
+            self.aborted = false;
+            return Some(Event::Aborted);
+        }
+        if let Some(id) = self.outbox.take_lost() {
+            self.room_returned();
+            return Some(Event::Lost(id));
+        }
+        if self.writable == Writable::Room && self.phase != Phase::Closed {
+            self.writable = Writable::Unasked;
+            return Some(Event::Writable);
+        }
+        None
+    }
+
+    /// Queues what is due: acknowledgements, PUBREL, PINGREQ.
+    fn settle(&mut self) {
+        if self.phase != Phase::Online {
+            return;
+        }
+        while self.control.has_room() {
+            if let Some((id, qos)) = self.inbox.due() {
+                let packet = if qos == QoS::ExactlyOnce {
+                    PacketType::PubRec
+                } else {
+                    PacketType::PubAck
+                };
+                self.acknowledge_with(packet, id, ReasonCode::Success);
+                self.inbox.pop();
+            } else if let Some(id) = self.outbox.releasing() {
+                self.acknowledge_with(PacketType::PubRel, id, ReasonCode::Success);
+                self.outbox.released();
+            } else {
+                break;
+            }
+        }
+        if self.timers.wants_ping() && self.control.has_room() {
+            let pushed = self
+                .control
+                .push(&Packet::PingReq, self.config.version, usize::MAX);
+            debug_assert_eq!(pushed, Ok(()));
+            self.timers.pinged();
+        }
+    }
+
+    /// Queues an acknowledgement, but never behind our DISCONNECT `[MQTT-3.14.4-1]`.
+    fn acknowledge_with(&mut self, packet: PacketType, id: PacketId, code: ReasonCode) {
+        if self.phase == Phase::Online {
+            self.control
+                .acknowledge(packet, id, code, self.config.version);
+        }
+    }
+
+    /// The connection is over; what is queued is still sent.
+    fn close(&mut self) {
+        self.phase = Phase::Closed;
+        self.timers.stop();
+    }
+
+    /// The connection is over at once. In 5.0 a server that broke the protocol is told so, unless
+    /// it did not even wait for CONNECT.
+    fn fail(&mut self, error: &Error) {
+        let is_unsent = self.phase == Phase::Connecting
+            && !self.control.is_empty()
+            && !self.control.is_partial();
+        self.close();
+        self.control.keep_partial();
+        if let (Error::Peer(error), Version::V5, false) = (error, self.config.version, is_unsent) {
+            let disconnect = Disconnect::new(error.reason_code());
+            // Without room for it the connection just ends.
+            let _ = self
+                .control
+                .push(&disconnect, Version::V5, self.max_transmit());
+        }
+    }
+
+    /// Reads at most one packet, or a piece of a payload.
+    fn read<'i>(&mut self, input: &'i [u8], capacity: usize) -> Result<Step<'i>, Error> {
+        if let Reading::Payload(payload) = self.reading {
+            return Ok(self.read_payload(payload, input));
+        }
+        let version = self.config.version;
+        let Some(header) = FixedHeader::decode(input, version)? else {
+            return Ok(Step::NOTHING);
+        };
+        if header.packet_len() > self.maximum_packet_size {
+            return Err(PeerError::PacketTooLarge.into());
+        }
+        if header.packet_len() > capacity {
+            return self.read_head(&header, input, capacity);
+        }
+        let Some(body) = input.get(header.len..header.packet_len()) else {
+            return Ok(Step::NOTHING);
+        };
+        let packet = header.packet_type;
+        let taken = match packet {
+            PacketType::ConnAck if self.phase == Phase::Connecting => {
+                Taken::Event(self.connack(ConnAck::decode(body, version)?)?)
+            }
+            PacketType::Auth if self.uses_authentication() => {
+                Taken::Event(Event::Auth(Auth::decode(body, version)?))
+            }
+            _ if self.phase == Phase::Connecting => {
+                return Err(PeerError::UnexpectedPacket(packet).into());
+            }
+            PacketType::Publish => self.receive(Publish::decode(header.flags, body, version)?)?,
+            PacketType::PubAck => Taken::Event(self.puback(Ack::decode(packet, body, version)?)?),
+            PacketType::PubRec => self.pubrec(Ack::decode(packet, body, version)?),
+            PacketType::PubRel => self.pubrel(&Ack::decode(packet, body, version)?),
+            PacketType::PubComp => Taken::Event(self.pubcomp(Ack::decode(packet, body, version)?)?),
+            PacketType::SubAck => {
+                let suback = SubAck::decode(body, version)?;
+                self.answer(suback.packet_id, State::Subscribe, packet, &suback.codes)?;
+                Taken::Event(Event::Subscribed(suback))
+            }
+            PacketType::UnsubAck => {
+                let unsuback = UnsubAck::decode(body, version)?;
+                self.answer(
+                    unsuback.packet_id,
+                    State::Unsubscribe,
+                    packet,
+                    &unsuback.codes,
+                )?;
+                Taken::Event(Event::Unsubscribed(unsuback))
+            }
+            PacketType::PingResp if body.is_empty() => {
+                self.timers.ping_answered();
+                Taken::Silently
+            }
+            PacketType::PingResp => return Err(DecodeError::TrailingBytes.into()),
+            PacketType::Disconnect if version == Version::V5 => {
+                let disconnect = Disconnect::decode(body, version)?;
+                self.control.keep_partial();
+                self.close();
+                Taken::Event(Event::Disconnected(disconnect))
+            }
+            _ => return Err(PeerError::UnexpectedPacket(packet).into()),
+        };
+        Ok(match taken {
+            Taken::NotYet => Step::NOTHING,
+            Taken::Silently => Step {
+                consumed: header.packet_len(),
+                event: None,
+            },
+            Taken::Event(event) => Step {
+                consumed: header.packet_len(),
+                event: Some(event),
+            },
+        })
+    }
+
+    /// Reads the beginning of a packet that is larger than the receive buffer.
+    fn read_head<'i>(
+        &mut self,
+        header: &FixedHeader,
+        input: &'i [u8],
+        capacity: usize,
+    ) -> Result<Step<'i>, Error> {
+        if header.packet_type != PacketType::Publish {
+            return Err(PeerError::PacketTooLarge.into());
+        }
+        if self.phase == Phase::Connecting {
+            return Err(PeerError::UnexpectedPacket(header.packet_type).into());
+        }
+        let version = self.config.version;
+        let body = input.get(header.len..).unwrap_or_default();
+        let len = head_len(header.flags, body, header.remaining, version)?;
+        if len.is_some_and(|len| header.len + len > capacity)
+            || len.is_none() && input.len() >= capacity
+        {
+            return Err(PeerError::PacketTooLarge.into());
+        }
+        let Some((len, head)) = len.and_then(|len| Some((len, body.get(..len)?))) else {
+            return Ok(Step::NOTHING);
+        };
+        let publish = Publish::decode(header.flags, head, version)?;
+        let total = header.remaining - len;
+        let message = publish.packet_id.map(|id| (id, publish.qos));
+        let Some(delivery) = self.delivery(&publish)? else {
+            return Ok(Step::NOTHING);
+        };
+        let is_new = delivery == Delivery::New;
+        if let (Some((id, QoS::ExactlyOnce)), true) = (message, is_new) {
+            self.inbox.insert(id);
+        }
+        self.reading = Reading::Payload(Payload {
+            offset: 0,
+            left: total,
+            message,
+            is_new,
+        });
+        let event = is_new.then_some(Event::PublishStart { publish, total });
+        Ok(Step {
+            consumed: header.len + len,
+            event,
+        })
+    }
+
+    fn read_payload<'i>(&mut self, mut payload: Payload, input: &'i [u8]) -> Step<'i> {
+        let n = input.len().min(payload.left);
+        let data = input.get(..n).unwrap_or_default();
+        let last = n == payload.left;
+        if n == 0 && !last {
+            return Step::NOTHING;
+        }
+        if last {
+            match payload.message {
+                Some((id, qos)) if payload.is_new => self.inbox.push(id, qos),
+                // The second half of what `receive` does with a repeated message.
+                Some((id, qos)) if self.inbox.delivery(id, qos) == Delivery::Repeated => {
+                    if !self.control.has_room() {
+                        return Step::NOTHING;
+                    }
+                    self.acknowledge_with(PacketType::PubRec, id, ReasonCode::Success);
+                }
+                _ => {}
+            }
+            self.reading = Reading::Packet;
+        } else {
+            let offset = payload.offset + n;
+            let left = payload.left - n;
+            self.reading = Reading::Payload(Payload {
+                offset,
+                left,
+                ..payload
+            });
+        }
+        payload.left -= n;
+        let event = payload.is_new.then_some(Event::Payload {
+            offset: payload.offset,
+            data,
+            last,
+        });
+        Step { consumed: n, event }
+    }
+
+    fn uses_authentication(&self) -> bool {
+        let method =
+            |property: &Property<'_>| matches!(property, Property::AuthenticationMethod(_));
+        self.config.properties.iter().any(method)
+    }
+
+    fn connack<'i>(&mut self, connack: ConnAck<'i>) -> Result<Event<'i>, Error> {
+        if connack.code.is_error() {
+            self.control.keep_partial();
+            self.close();
+            return Ok(Event::Refused(connack));
+        }
+        let Config {
+            version,
+            clean_start,
+            keep_alive,
+            ..
+        } = self.config;
+        if connack.session_present && clean_start {
+            return Err(PeerError::SessionPresent.into());
+        }
+        // 3.1 does not say, but a session without clean start goes on.
+        let session_present = connack.session_present || version == Version::V31 && !clean_start;
+        self.server = Server::new(&connack);
+        self.phase = Phase::Online;
+        self.timers
+            .connected(self.server.keep_alive.unwrap_or(keep_alive));
+        if !session_present {
+            self.inbox.clear();
+        }
+        self.outbox.resume(session_present);
+        self.outbox.admit(self.server.receive_maximum);
+        self.room_returned();
+        Ok(Event::Connected(connack))
+    }
+
+    /// How to deliver a message; `None` if it has to wait.
+    fn delivery(&mut self, publish: &Publish<'_>) -> Result<Option<Delivery>, Error> {
+        if publish.topic_alias().is_some() {
+            return Err(PeerError::TopicAlias.into());
+        }
+        let Some(id) = publish.packet_id else {
+            return Ok(Some(Delivery::New));
+        };
+        let delivery = self.inbox.delivery(id, publish.qos);
+        if delivery != Delivery::New {
+            return Ok(Some(delivery));
+        }
+        if self.inbox.is_exhausted() {
+            // Before 5.0 the server knows of no limit. Acknowledgements that have not left yet
+            // make room; QoS 2 messages that wait for a PUBREL behind this one never would.
+            let waits = self.config.version != Version::V5 && self.inbox.is_full();
+            return if waits {
+                Ok(None)
+            } else {
+                Err(PeerError::ReceiveMaximumExceeded.into())
+            };
+        }
+        Ok(Some(Delivery::New))
+    }
+
+    fn receive<'i>(&mut self, publish: Publish<'i>) -> Result<Taken<'i>, Error> {
+        let Some(delivery) = self.delivery(&publish)? else {
+            return Ok(Taken::NotYet);
+        };
+        match (delivery, publish.packet_id) {
+            (Delivery::New, Some(id)) => {
+                if publish.qos == QoS::ExactlyOnce {
+                    self.inbox.insert(id);
+                }
+                self.inbox.push(id, publish.qos);
+            }
+            (Delivery::New, None) => {}
+            (Delivery::Repeated, Some(id)) => {
+                if !self.control.has_room() {
+                    return Ok(Taken::NotYet);
+                }
+                self.acknowledge_with(PacketType::PubRec, id, ReasonCode::Success);
+                return Ok(Taken::Silently);
+            }
+            (Delivery::Unacknowledged | Delivery::Repeated, _) => return Ok(Taken::Silently),
+        }
+        Ok(Taken::Event(Event::Publish(publish)))
+    }
+
+    fn puback<'i>(&mut self, ack: Ack<'i>) -> Result<Event<'i>, Error> {
+        match self.outbox.puback(ack.packet_id) {
+            Settled::Done => {
+                self.settled();
+                Ok(Event::Published(ack))
+            }
+            _ => Err(PeerError::UnknownPacketId(PacketType::PubAck).into()),
+        }
+    }
+
+    fn pubrec<'i>(&mut self, ack: Ack<'i>) -> Taken<'i> {
+        match self.outbox.pubrec(ack.packet_id, ack.code.is_error()) {
+            Settled::Done => {
+                self.settled();
+                Taken::Event(Event::Published(ack))
+            }
+            Settled::Released => {
+                self.room_returned();
+                Taken::Silently
+            }
+            // The server may remember what we do not; this ends it on its side, too.
+            Settled::Unknown if ack.code.is_error() => Taken::Silently,
+            Settled::Unknown if !self.control.has_room() => Taken::NotYet,
+            Settled::Unknown => {
+                let code = self.not_found();
+                self.acknowledge_with(PacketType::PubRel, ack.packet_id, code);
+                Taken::Silently
+            }
+        }
+    }
+
+    fn pubrel<'i>(&mut self, ack: &Ack<'_>) -> Taken<'i> {
+        if !self.control.has_room() {
+            return Taken::NotYet;
+        }
+        let known = self.inbox.remove(ack.packet_id);
+        let code = if known {
+            ReasonCode::Success
+        } else {
+            self.not_found()
+        };
+        self.acknowledge_with(PacketType::PubComp, ack.packet_id, code);
+        Taken::Silently
+    }
+
+    fn pubcomp<'i>(&mut self, ack: Ack<'i>) -> Result<Event<'i>, Error> {
+        match self.outbox.pubcomp(ack.packet_id) {
+            Settled::Done => {
+                self.settled();
+                Ok(Event::Published(ack))
+            }
+            _ => Err(PeerError::UnknownPacketId(PacketType::PubComp).into()),
+        }
+    }
+
+    /// A message is through: the next one may go.
+    fn settled(&mut self) {
+        self.outbox.admit(self.server.receive_maximum);
+        self.room_returned();
+    }
+
+    /// What 5.0 says to an unknown identifier; before, nothing can be said.
+    fn not_found(&self) -> ReasonCode {
+        if self.config.version == Version::V5 {
+            ReasonCode::PacketIdentifierNotFound
+        } else {
+            ReasonCode::Success
+        }
+    }
+
+    fn answer(
+        &mut self,
+        id: PacketId,
+        state: State,
+        packet: PacketType,
+        codes: &List<'_, ReasonCode>,
+    ) -> Result<(), Error> {
+        let filters = self
+            .outbox
+            .answered(id, state)
+            .ok_or(PeerError::UnknownPacketId(packet))?;
+        let has_codes = packet == PacketType::SubAck || self.config.version == Version::V5;
+        if has_codes && codes.iter().count() != filters as usize {
+            return Err(PeerError::ReasonCodeCount.into());
+        }
+        self.room_returned();
+        Ok(())
+    }
+}
+
+/// Where the bytes to send come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Source {
+    Control,
+    Messages,
+    /// The rest of a message that was sent in part, before anything else.
+    Rest,
+    Nothing,
+}
+
+/// What became of a packet.
+enum Taken<'i> {
+    /// It has to wait until something was sent.
+    NotYet,
+    /// It concerns nobody but the client.
+    Silently,
+    Event(Event<'i>),
+}

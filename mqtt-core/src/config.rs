@@ -1,0 +1,105 @@
+use core::time::Duration;
+
+use crate::wire::{Connect, List, Property, Version, Will};
+
+/// How to connect and how to behave.
+///
+/// ```
+/// use mqtt_core::{Config, wire::Version};
+///
+/// let config = Config { version: Version::V311, keep_alive: 30, ..Config::new("sensor-7") };
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Config<'b> {
+    /// The version of the protocol to speak.
+    pub version: Version,
+    /// The name of the session. May be empty, except in 3.1, and in 3.1.1 without clean start.
+    pub client_id: &'b str,
+    /// True to begin a new session with each connection, false to resume the last one.
+    pub clean_start: bool,
+    /// For how many seconds the server keeps the session after a connection ends; `u32::MAX` is
+    /// for ever. Only 5.0 has this; before, a session without clean start is kept for ever.
+    pub session_expiry: u32,
+    /// The longest silence in seconds, after which PINGREQ is sent; 0 is no limit.
+    pub keep_alive: u16,
+    /// Whom to authenticate.
+    pub username: Option<&'b str>,
+    /// With what to authenticate.
+    pub password: Option<&'b [u8]>,
+    /// What the server publishes when the connection ends without a DISCONNECT.
+    pub will: Option<Will<'b>>,
+    /// Further CONNECT properties, 5.0 only. Session Expiry Interval, Receive Maximum and Topic
+    /// Alias Maximum are not among them: the client sets these itself.
+    pub properties: &'b [Property<'b>],
+    /// Who acknowledges messages.
+    pub acknowledgement: Acknowledgement,
+    /// How long to wait for CONNACK.
+    pub connect_timeout: Duration,
+    /// How long to wait for PINGRESP, or any other sign of life, after PINGREQ.
+    pub ping_timeout: Duration,
+    /// Packets longer than this are not waited for as a whole: PUBLISH is streamed, others end
+    /// the connection. The size of the receive buffer; [`RxBuf`](crate::RxBuf) knows its own.
+    pub max_whole: usize,
+}
+
+/// Who acknowledges a received QoS 1 or 2 message.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Acknowledgement {
+    /// The client, with the call to [`process`](crate::Client::process) that follows the event:
+    /// that call shows that the event was dealt with.
+    #[default]
+    Automatic,
+    /// The application, with [`acknowledge`](crate::Client::acknowledge).
+    Manual,
+}
+
+impl<'b> Config<'b> {
+    /// MQTT 5.0, a clean start, a keep-alive of 60 seconds, time-outs of 10 seconds.
+    #[must_use]
+    pub const fn new(client_id: &'b str) -> Self {
+        Self {
+            version: Version::V5,
+            client_id,
+            clean_start: true,
+            session_expiry: 0,
+            keep_alive: 60,
+            username: None,
+            password: None,
+            will: None,
+            properties: &[],
+            acknowledgement: Acknowledgement::Automatic,
+            connect_timeout: Duration::from_secs(10),
+            ping_timeout: Duration::from_secs(10),
+            max_whole: usize::MAX,
+        }
+    }
+
+    /// The CONNECT properties that follow from other settings, where `receive_maximum` messages
+    /// can be received at a time.
+    pub(crate) fn own_properties(&self, receive_maximum: u16) -> [Property<'static>; 2] {
+        [
+            Property::ReceiveMaximum(receive_maximum.max(1)),
+            Property::SessionExpiryInterval(self.session_expiry),
+        ]
+    }
+
+    /// The CONNECT packet, with its [own properties](Self::own_properties).
+    pub(crate) fn connect<'a>(&'a self, own: &'a [Property<'a>; 2]) -> Connect<'a> {
+        let own = match (self.version, self.session_expiry) {
+            (Version::V5, 0) => &own[..1],
+            (Version::V5, _) => &own[..],
+            _ => &[],
+        };
+        Connect {
+            version: self.version,
+            clean_start: self.clean_start,
+            keep_alive: self.keep_alive,
+            properties: List::joined(own, self.properties),
+            client_id: self.client_id,
+            will: self.will,
+            username: self.username,
+            password: self.password,
+        }
+    }
+}

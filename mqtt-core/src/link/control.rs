@@ -1,0 +1,127 @@
+use crate::error::{Error, Resource, UsageError};
+use crate::wire::{
+    Ack, AckKind, Body, PacketId, PacketType, ReasonCode, Version, encode, packet_len,
+};
+
+/// Packets other than PUBLISH, encoded, in the order in which they are to be sent.
+#[derive(Debug)]
+pub(crate) struct Control<'b> {
+    bytes: &'b mut [u8],
+    /// The next byte to be sent.
+    start: usize,
+    end: usize,
+    /// How much is left of a packet that was sent in part.
+    partial: usize,
+}
+
+/// An acknowledgement with a reason code but no properties.
+const ACK_LEN: usize = 5;
+
+impl<'b> Control<'b> {
+    pub(crate) const fn new(bytes: &'b mut [u8]) -> Self {
+        Self {
+            bytes,
+            start: 0,
+            end: 0,
+            partial: 0,
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        (self.start, self.end, self.partial) = (0, 0, 0);
+    }
+
+    /// Forgets all packets but one that was sent in part.
+    pub(crate) fn keep_partial(&mut self) {
+        self.end = self.start + self.partial;
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub(crate) const fn is_partial(&self) -> bool {
+        self.partial != 0
+    }
+
+    pub(crate) fn unsent(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Marks `n` bytes as sent.
+    pub(crate) fn advance(&mut self, n: usize) {
+        let n = n.min(self.end - self.start);
+        self.start += n;
+        if self.start == self.end {
+            return self.clear();
+        }
+        if n < self.partial {
+            self.partial -= n;
+            return;
+        }
+        let mut rest = n - self.partial;
+        self.partial = 0;
+        while rest > 0 {
+            let packet = self.start - rest;
+            let len = packet_len(self.bytes.get(packet..self.end).unwrap_or_default());
+            if len > rest {
+                self.partial = len - rest;
+                return;
+            }
+            rest -= len;
+        }
+    }
+
+    /// True if one more acknowledgement fits.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.bytes.len() - (self.end - self.start) >= ACK_LEN
+    }
+
+    /// Queues a packet.
+    pub(crate) fn push(
+        &mut self,
+        packet: &impl Body,
+        version: Version,
+        max_packet: usize,
+    ) -> Result<(), Error> {
+        let mut end = 0;
+        encode(packet, version, |len| {
+            if len > max_packet {
+                return Err(UsageError::MaximumPacketSize.into());
+            }
+            if len > self.bytes.len() {
+                return Err(UsageError::BufferTooSmall.into());
+            }
+            if len > self.bytes.len() - self.end {
+                self.bytes.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            end = self.end + len;
+            self.bytes
+                .get_mut(self.end..end)
+                .ok_or(Error::Full(Resource::Control))
+        })?;
+        self.end = end;
+        Ok(())
+    }
+
+    /// Queues an acknowledgement; the caller has made sure that it [has room](Self::has_room).
+    pub(crate) fn acknowledge(
+        &mut self,
+        packet: PacketType,
+        id: PacketId,
+        code: ReasonCode,
+        version: Version,
+    ) {
+        let ack = AckKind(
+            packet,
+            Ack {
+                code,
+                ..Ack::new(id)
+            },
+        );
+        let pushed = self.push(&ack, version, usize::MAX);
+        debug_assert_eq!(pushed, Ok(()));
+    }
+}

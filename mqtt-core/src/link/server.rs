@@ -1,0 +1,79 @@
+use crate::error::UsageError;
+use crate::wire::{ConnAck, Filter, Property, QoS, TopicFilter};
+
+/// What the server said of itself in CONNACK.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Server {
+    pub(crate) receive_maximum: u16,
+    pub(crate) maximum_packet_size: u32,
+    pub(crate) keep_alive: Option<u16>,
+    maximum_qos: QoS,
+    retain: bool,
+    wildcards: bool,
+    subscription_identifiers: bool,
+    shared: bool,
+}
+
+impl Server {
+    /// A server that says nothing has no limits.
+    pub(crate) const UNLIMITED: Self = Self {
+        receive_maximum: u16::MAX,
+        maximum_packet_size: u32::MAX,
+        keep_alive: None,
+        maximum_qos: QoS::ExactlyOnce,
+        retain: true,
+        wildcards: true,
+        subscription_identifiers: true,
+        shared: true,
+    };
+
+    pub(crate) fn new(connack: &ConnAck<'_>) -> Self {
+        let mut server = Self::UNLIMITED;
+        for property in connack.properties {
+            match property {
+                Property::ReceiveMaximum(number) => server.receive_maximum = number,
+                Property::MaximumPacketSize(size) => server.maximum_packet_size = size,
+                Property::ServerKeepAlive(seconds) => server.keep_alive = Some(seconds),
+                Property::MaximumQoS(qos) => server.maximum_qos = qos,
+                Property::RetainAvailable(yes) => server.retain = yes,
+                Property::WildcardSubscriptionAvailable(yes) => server.wildcards = yes,
+                Property::SubscriptionIdentifierAvailable(yes) => {
+                    server.subscription_identifiers = yes;
+                }
+                Property::SharedSubscriptionAvailable(yes) => server.shared = yes,
+                _ => {}
+            }
+        }
+        server
+    }
+
+    pub(crate) fn check_message(&self, qos: QoS, retain: bool) -> Result<(), UsageError> {
+        if qos > self.maximum_qos {
+            Err(UsageError::MaximumQoS)
+        } else if retain && !self.retain {
+            Err(UsageError::RetainNotAvailable)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn check_subscription(
+        &self,
+        filters: &[Filter<'_>],
+        properties: &[Property<'_>],
+    ) -> Result<(), UsageError> {
+        let is_shared = |f: &Filter<'_>| {
+            TopicFilter::new(f.topic).is_ok_and(|filter| filter.share_name().is_some())
+        };
+        let is_identifier = |p: &Property<'_>| matches!(p, Property::SubscriptionIdentifier(_));
+        if !self.wildcards && filters.iter().any(|f| f.topic.contains(['+', '#'])) {
+            Err(UsageError::WildcardNotAvailable)
+        } else if !self.shared && filters.iter().any(is_shared) {
+            Err(UsageError::SharedNotAvailable)
+        } else if !self.subscription_identifiers && properties.iter().any(is_identifier) {
+            Err(UsageError::SubscriptionIdentifierNotAvailable)
+        } else {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,108 @@
+use core::time::Duration;
+
+use crate::error::Timeout;
+use crate::time::Instant;
+
+/// When something must be done though nothing happens.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timers {
+    now: Instant,
+    /// When waiting for CONNACK ends.
+    connect: Option<Instant>,
+    /// The longest silence, if there is a limit.
+    keep_alive: Option<Duration>,
+    last_sent: Instant,
+    last_received: Instant,
+    /// When the PINGREQ that waits for its PINGRESP was queued.
+    ping: Option<Instant>,
+    ping_timeout: Duration,
+}
+
+/// PINGREQ leaves this much before the end of the keep-alive, so that it is on its way in time.
+const MARGIN: Duration = Duration::from_millis(100);
+
+impl Timers {
+    /// Notes the time. A clock that goes backwards stands still here.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    pub(crate) fn connecting(&mut self, timeout: Duration, ping_timeout: Duration) {
+        *self = Self {
+            now: self.now,
+            connect: Some(self.now + timeout),
+            last_sent: self.now,
+            last_received: self.now,
+            ping_timeout,
+            ..Self::default()
+        };
+    }
+
+    /// CONNACK is here; `keep_alive` in seconds, 0 for no limit.
+    pub(crate) fn connected(&mut self, keep_alive: u16) {
+        self.connect = None;
+        self.keep_alive =
+            (keep_alive > 0).then(|| Duration::from_secs(keep_alive.into()).saturating_sub(MARGIN));
+    }
+
+    /// The connection is over.
+    pub(crate) fn stop(&mut self) {
+        *self = Self {
+            now: self.now,
+            ..Self::default()
+        };
+    }
+
+    pub(crate) fn sent(&mut self) {
+        self.last_sent = self.now;
+    }
+
+    pub(crate) fn received(&mut self) {
+        self.last_received = self.now;
+    }
+
+    /// When the next PINGREQ is due. Silence of the server counts like our own, so that a link
+    /// that only swallows is noticed, too.
+    fn ping_due(&self) -> Option<Instant> {
+        Some(self.last_sent.min(self.last_received) + self.keep_alive?)
+    }
+
+    /// When waiting for PINGRESP ends. Whatever the server sends shows that it is there.
+    fn ping_deadline(&self) -> Option<Instant> {
+        Some(self.ping?.max(self.last_received) + self.ping_timeout)
+    }
+
+    /// True if PINGREQ is to be sent now.
+    pub(crate) fn wants_ping(&self) -> bool {
+        self.ping.is_none() && self.ping_due().is_some_and(|due| due <= self.now)
+    }
+
+    pub(crate) fn pinged(&mut self) {
+        self.ping = Some(self.now);
+    }
+
+    pub(crate) fn ping_answered(&mut self) {
+        self.ping = None;
+    }
+
+    /// What was waited for too long.
+    pub(crate) fn expired(&self) -> Option<Timeout> {
+        if self.connect.is_some_and(|deadline| deadline <= self.now) {
+            Some(Timeout::Connect)
+        } else if self
+            .ping_deadline()
+            .is_some_and(|deadline| deadline <= self.now)
+        {
+            Some(Timeout::Ping)
+        } else {
+            None
+        }
+    }
+
+    /// When to look again.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.connect
+            .or_else(|| self.ping_deadline())
+            .or_else(|| self.ping_due())
+    }
+}

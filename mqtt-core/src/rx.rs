@@ -1,0 +1,70 @@
+use crate::{Client, Error, Event, Instant};
+
+/// Received bytes on their way to a [`Client`].
+///
+/// The transport writes to [`space`](Self::space) and says how much with
+/// [`filled`](Self::filled); [`poll`](Self::poll) has the client read it. A message that is
+/// larger than the buffer arrives in pieces ([`Event::PublishStart`]).
+#[derive(Debug)]
+pub struct RxBuf<'b> {
+    bytes: &'b mut [u8],
+    head: usize,
+    tail: usize,
+}
+
+impl<'b> RxBuf<'b> {
+    /// An empty buffer in this memory.
+    #[must_use]
+    pub const fn new(bytes: &'b mut [u8]) -> Self {
+        Self {
+            bytes,
+            head: 0,
+            tail: 0,
+        }
+    }
+
+    /// Where the transport writes what it receives. Empty only while the client cannot take more
+    /// until [`Client::transmit`] is sent.
+    #[must_use]
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.head > 0 {
+            self.bytes.copy_within(self.head..self.tail, 0);
+            self.tail -= self.head;
+            self.head = 0;
+        }
+        self.bytes.get_mut(self.tail..).unwrap_or_default()
+    }
+
+    /// Notes that `n` bytes were written to [`space`](Self::space).
+    pub fn filled(&mut self, n: usize) {
+        self.tail = self.tail.saturating_add(n).min(self.bytes.len());
+    }
+
+    /// Forgets everything received; for a new connection.
+    pub const fn clear(&mut self) {
+        (self.head, self.tail) = (0, 0);
+    }
+
+    /// The next event; `None` when more must be received, sent or waited for first.
+    ///
+    /// Also notices time-outs, so call it when [`Client::poll_timeout`] has come, too.
+    ///
+    /// # Errors
+    /// Those of [`Client::process`].
+    pub fn poll(
+        &mut self,
+        client: &mut Client<'_>,
+        now: Instant,
+    ) -> Result<Option<Event<'_>>, Error> {
+        let capacity = self.bytes.len();
+        let bytes = &*self.bytes;
+        loop {
+            let input = bytes.get(self.head..self.tail).unwrap_or_default();
+            let step = client.step(input, now, capacity)?;
+            self.head += step.consumed;
+            if step.event.is_some() || step.consumed == 0 {
+                return Ok(step.event);
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What survives a lost connection: messages in flight, packet identifiers, received QoS 2
+//! identifiers. Knows packets, but neither time nor connections.
+
+mod arena;
+mod inbox;
+mod outbox;
+mod slots;
+
+pub use inbox::Inbound;
+pub(crate) use inbox::{Delivery, Inbox};
+pub(crate) use outbox::{Outbox, Settled};
+pub use slots::Slot;
+pub(crate) use slots::State;

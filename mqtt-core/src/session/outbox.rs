@@ -1,0 +1,355 @@
+//! Messages on their way to the server.
+
+use super::arena::{Arena, Packets};
+use super::slots::{Index, Slot, Slots, State};
+use crate::error::{Error, Resource, UsageError};
+use crate::wire::{PacketId, Publish, QoS, Version, encode};
+
+#[derive(Debug)]
+pub(crate) struct Outbox<'b> {
+    arena: Arena<'b>,
+    slots: Slots<'b>,
+    /// True if the arena may have holes between packets that are still needed.
+    holes: bool,
+}
+
+/// What an acknowledgement did.
+pub(crate) enum Settled {
+    /// It ended the delivery or answered the request.
+    Done,
+    /// It is one step; PUBREL follows.
+    Released,
+    /// No message or request of this kind has this identifier.
+    Unknown,
+}
+
+/// All messages in the arena, in the order of publishing.
+struct Stored<'s, 'b>(&'s mut Slots<'b>);
+
+impl Packets for Stored<'_, '_> {
+    type Packet = Index;
+
+    fn first(&self) -> Option<Index> {
+        self.0
+            .first(State::Stored)
+            .or_else(|| self.0.first(State::Waiting))
+    }
+
+    fn last(&self) -> Option<Index> {
+        self.0
+            .last(State::Waiting)
+            .or_else(|| self.0.last(State::Stored))
+    }
+
+    fn next(&self, packet: Index) -> Option<Index> {
+        self.0.next(packet).or_else(|| match self.0.state(packet) {
+            State::Stored => self.0.first(State::Waiting),
+            _ => None,
+        })
+    }
+
+    fn prev(&self, packet: Index) -> Option<Index> {
+        self.0.prev(packet).or_else(|| match self.0.state(packet) {
+            State::Waiting => self.0.last(State::Stored),
+            _ => None,
+        })
+    }
+
+    fn offset(&self, packet: Index) -> usize {
+        self.0.value(packet) as usize
+    }
+
+    fn set_offset(&mut self, packet: Index, offset: usize) {
+        // The arena is no longer than u32 can say.
+        self.0
+            .set_value(packet, u32::try_from(offset).unwrap_or(u32::MAX));
+    }
+}
+
+const DUP: u8 = 0b1000;
+
+impl<'b> Outbox<'b> {
+    pub(crate) fn new(arena: &'b mut [u8], slots: &'b mut [Slot]) -> Self {
+        let len = arena.len().min(u32::MAX as usize);
+        let arena = arena
+            .split_at_mut_checked(len)
+            .map_or_else(Default::default, |(a, _)| a);
+        Self {
+            arena: Arena::new(arena),
+            slots: Slots::new(slots),
+            holes: false,
+        }
+    }
+
+    /// The number of messages that count against the send quota `[MQTT-4.9.0-2]`.
+    pub(crate) fn in_flight(&self) -> u16 {
+        self.count(State::Stored) + self.count(State::Releasing) + self.count(State::Released)
+    }
+
+    pub(crate) fn count(&self, state: State) -> u16 {
+        self.slots.count(state)
+    }
+
+    /// Encodes a message into the arena. Those above QoS 0 take an identifier and the state
+    /// `state`.
+    pub(crate) fn publish(
+        &mut self,
+        publish: &Publish<'_>,
+        version: Version,
+        max_packet: usize,
+        state: State,
+    ) -> Result<Option<PacketId>, Error> {
+        let vacancy = match publish.qos {
+            QoS::AtMostOnce => None,
+            _ => Some(self.slots.vacancy().ok_or(Resource::Slots)?),
+        };
+        let publish = Publish {
+            packet_id: vacancy.map(|(_, id)| id),
+            ..*publish
+        };
+        let mut offset = 0;
+        let len = encode(&publish, version, |len| {
+            if len > max_packet {
+                return Err(UsageError::MaximumPacketSize.into());
+            }
+            offset = self.make_room(len)?;
+            self.arena
+                .room(offset, len)
+                .ok_or(Error::Full(Resource::Messages))
+        })?;
+        self.arena.commit(offset, len);
+        let Some((index, id)) = vacancy else {
+            self.holes |= self.oldest().is_some();
+            return Ok(None);
+        };
+        self.slots
+            .occupy(index, id, state, u32::try_from(offset).unwrap_or(u32::MAX));
+        Ok(Some(id))
+    }
+
+    fn make_room(&mut self, len: usize) -> Result<usize, Error> {
+        if let Some(offset) = self.arena.vacancy(len) {
+            return Ok(offset);
+        }
+        if len > self.arena.capacity() {
+            return Err(UsageError::BufferTooSmall.into());
+        }
+        if self.holes {
+            // What is not sent yet may be QoS 0, and leave a hole later.
+            self.holes = !self.arena.unsent(None).is_empty();
+            self.arena.compact(&mut Stored(&mut self.slots));
+        }
+        self.arena
+            .vacancy(len)
+            .ok_or(Error::Full(Resource::Messages))
+    }
+
+    fn oldest(&mut self) -> Option<Index> {
+        Stored(&mut self.slots).first()
+    }
+
+    fn reclaim(&mut self) {
+        let kept = self.oldest().map(|index| self.slots.value(index) as usize);
+        self.arena.reclaim(kept);
+    }
+
+    /// The identifier that the next request gets.
+    pub(crate) fn next_id(&self) -> Result<PacketId, Error> {
+        let (_, id) = self.slots.vacancy().ok_or(Resource::Slots)?;
+        Ok(id)
+    }
+
+    /// Notes a SUBSCRIBE or UNSUBSCRIBE of `filters` filters under the next identifier.
+    pub(crate) fn request(&mut self, state: State, filters: usize) {
+        if let Some((index, id)) = self.slots.vacancy() {
+            self.slots
+                .occupy(index, id, state, u32::try_from(filters).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Ends a request and returns the number of its filters.
+    pub(crate) fn answered(&mut self, id: PacketId, state: State) -> Option<u32> {
+        let index = self.slots.find(id)?;
+        if self.slots.state(index) != state {
+            return None;
+        }
+        let filters = self.slots.value(index);
+        self.slots.release(index);
+        Some(filters)
+    }
+
+    /// Lets waiting messages be sent, up to `quota` in flight.
+    pub(crate) fn admit(&mut self, quota: u16) {
+        while self.in_flight() < quota {
+            let Some(index) = self.slots.first(State::Waiting) else {
+                break;
+            };
+            self.slots.set_state(index, State::Stored);
+        }
+    }
+
+    /// The message of this identifier, if it was sent at this QoS and waits for its first
+    /// acknowledgement.
+    fn sent(&self, id: PacketId, qos: QoS) -> Option<Index> {
+        let index = self.slots.find(id)?;
+        if self.slots.state(index) != State::Stored {
+            return None;
+        }
+        let offset = self.slots.value(index) as usize;
+        let flags = self.arena.packet(offset).first()?;
+        (flags >> 1 & 0b11 == qos as u8 && self.arena.is_sent(offset)).then_some(index)
+    }
+
+    fn free(&mut self, index: Index) {
+        self.holes |= self.oldest() != Some(index);
+        self.slots.release(index);
+        self.reclaim();
+    }
+
+    pub(crate) fn puback(&mut self, id: PacketId) -> Settled {
+        match self.sent(id, QoS::AtLeastOnce) {
+            Some(index) => {
+                self.free(index);
+                Settled::Done
+            }
+            None => Settled::Unknown,
+        }
+    }
+
+    pub(crate) fn pubrec(&mut self, id: PacketId, is_error: bool) -> Settled {
+        if let Some(index) = self.sent(id, QoS::ExactlyOnce) {
+            if is_error {
+                self.free(index);
+                return Settled::Done;
+            }
+            // From here on the identifier is all that is needed.
+            self.holes |= self.oldest() != Some(index);
+            self.slots.set_state(index, State::Releasing);
+            self.reclaim();
+            return Settled::Released;
+        }
+        match self.slots.find(id) {
+            Some(index)
+                if matches!(self.slots.state(index), State::Releasing | State::Released) =>
+            {
+                self.slots.set_state(index, State::Releasing);
+                Settled::Released
+            }
+            _ => Settled::Unknown,
+        }
+    }
+
+    pub(crate) fn pubcomp(&mut self, id: PacketId) -> Settled {
+        match self.slots.find(id) {
+            Some(index) if self.slots.state(index) == State::Released => {
+                self.slots.release(index);
+                Settled::Done
+            }
+            _ => Settled::Unknown,
+        }
+    }
+
+    /// The next message whose PUBREL is to be sent.
+    pub(crate) fn releasing(&self) -> Option<PacketId> {
+        self.slots.id(self.slots.first(State::Releasing)?)
+    }
+
+    /// Notes that the PUBREL of [`releasing`](Self::releasing) is on its way.
+    pub(crate) fn released(&mut self) {
+        if let Some(index) = self.slots.first(State::Releasing) {
+            self.slots.set_state(index, State::Released);
+        }
+    }
+
+    /// Where the messages begin that may not be sent yet.
+    fn limit(&self) -> Option<usize> {
+        Some(self.slots.value(self.slots.first(State::Waiting)?) as usize)
+    }
+
+    /// The messages to be sent next.
+    pub(crate) fn transmit(&self) -> &[u8] {
+        self.arena.unsent(self.limit())
+    }
+
+    /// True if a message was sent in part.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.arena.is_partial()
+    }
+
+    /// What is left of the message that was sent in part.
+    pub(crate) fn rest_of_packet(&self) -> &[u8] {
+        self.arena.rest_of_packet()
+    }
+
+    /// Notes that `n` bytes of [`transmit`](Self::transmit) were sent.
+    pub(crate) fn transmitted(&mut self, n: usize) {
+        self.arena.advance(n);
+        self.reclaim();
+    }
+
+    /// The connection is lost: nothing may be sent before the next one, QoS 0 messages not sent
+    /// are gone, what was sent is marked as a repeat, requests will not be answered.
+    pub(crate) fn connection_lost(&mut self) {
+        let mut at = self.slots.first(State::Stored);
+        while let Some(index) = at {
+            let offset = self.slots.value(index) as usize;
+            if self.arena.is_begun(offset) {
+                if let Some(flags) = self.arena.first_byte_mut(offset) {
+                    *flags |= DUP;
+                }
+            }
+            at = self.slots.next(index);
+        }
+        while let Some(index) = self.slots.last(State::Stored) {
+            self.slots.set_state_first(index, State::Waiting);
+        }
+        self.slots.set_state_all(State::Releasing, State::Released);
+        self.slots.set_state_all(State::Subscribe, State::Lost);
+        self.slots.set_state_all(State::Unsubscribe, State::Lost);
+        self.arena.advance_to_end();
+        self.holes = true;
+        self.reclaim();
+    }
+
+    /// The server has kept the session, or not: makes ready to send again what it needs.
+    pub(crate) fn resume(&mut self, session_present: bool) {
+        if session_present {
+            self.slots.set_state_all(State::Released, State::Releasing);
+        } else {
+            self.slots.set_state_all(State::Released, State::Lost);
+            self.lose_repeats();
+        }
+        self.arena.advance_to_end();
+        self.arena.compact(&mut Stored(&mut self.slots));
+        self.holes = false;
+        if let Some(first) = self.slots.first(State::Waiting) {
+            self.arena.rewind(self.slots.value(first) as usize);
+        }
+        self.reclaim();
+    }
+
+    /// What was sent belonged to the session that is gone; what was not is as good as new.
+    fn lose_repeats(&mut self) {
+        let mut at = self.slots.first(State::Waiting);
+        while let Some(index) = at {
+            at = self.slots.next(index);
+            let offset = self.slots.value(index) as usize;
+            if self
+                .arena
+                .packet(offset)
+                .first()
+                .is_some_and(|flags| flags & DUP != 0)
+            {
+                self.slots.set_state(index, State::Lost);
+            }
+        }
+    }
+
+    /// Takes the next identifier whose loss is to be reported.
+    pub(crate) fn take_lost(&mut self) -> Option<PacketId> {
+        let index = self.slots.first(State::Lost)?;
+        let id = self.slots.id(index);
+        self.slots.release(index);
+        id
+    }
+}

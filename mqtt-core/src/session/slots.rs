@@ -1,0 +1,388 @@
+//! The table of packet identifiers in use, and the order among them.
+//!
+//! - The identifier alone says which slot it has: no search, however large the table.
+//! - A slot is in the list of its state. Lists keep order and count themselves; there is no
+//!   other counter that could drift from them.
+
+use crate::wire::PacketId;
+
+/// Bookkeeping for one packet identifier in use; 12 bytes.
+///
+/// Opaque: provide as many as there should be messages and requests in flight.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    /// Of a message: where its packet begins. Of a request: how many filters it has.
+    pub(super) value: u32,
+    id: u16,
+    prev: u16,
+    next: u16,
+    state: State,
+}
+
+impl Slot {
+    /// A slot that is not in use.
+    pub const EMPTY: Self = Self {
+        value: 0,
+        id: 0,
+        prev: NONE,
+        next: NONE,
+        state: State::Free,
+    };
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+/// No slot; the highest index is one less, as there are 65,535 identifiers.
+const NONE: u16 = u16::MAX;
+
+/// What an identifier is in use for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum State {
+    /// Nothing.
+    Free,
+    /// A message that may not be sent yet.
+    Waiting,
+    /// A message that may be sent, or was, and waits for PUBACK or PUBREC.
+    Stored,
+    /// A QoS 2 message after PUBREC, whose PUBREL is to be sent.
+    Releasing,
+    /// A QoS 2 message that waits for PUBCOMP.
+    Released,
+    /// A SUBSCRIBE that waits for SUBACK.
+    Subscribe,
+    /// An UNSUBSCRIBE that waits for UNSUBACK.
+    Unsubscribe,
+    /// Whatever it was, it is lost, and the application has not been told yet.
+    Lost,
+}
+
+const STATES: usize = 8;
+
+#[derive(Clone, Copy, Debug)]
+struct List {
+    first: u16,
+    last: u16,
+    len: u16,
+}
+
+/// The index of a slot that is in use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Index(u16);
+
+#[derive(Debug)]
+pub(super) struct Slots<'b> {
+    table: &'b mut [Slot],
+    lists: [List; STATES],
+    last_id: u16,
+}
+
+impl<'b> Slots<'b> {
+    pub(super) fn new(table: &'b mut [Slot]) -> Self {
+        // Beyond this there are no identifiers.
+        let len = table.len().min(usize::from(NONE));
+        let table = table
+            .split_at_mut_checked(len)
+            .map_or_else(Default::default, |(t, _)| t);
+        table.fill(Slot::EMPTY);
+        Self {
+            table,
+            lists: [List {
+                first: NONE,
+                last: NONE,
+                len: 0,
+            }; STATES],
+            last_id: 0,
+        }
+    }
+
+    /// The number of slots, free or not.
+    pub(super) fn capacity(&self) -> u16 {
+        u16::try_from(self.table.len()).unwrap_or(NONE)
+    }
+
+    fn slot(&self, index: u16) -> Slot {
+        self.table
+            .get(usize::from(index))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn slot_mut(&mut self, index: u16) -> Option<&mut Slot> {
+        self.table.get_mut(usize::from(index))
+    }
+
+    fn list(&self, state: State) -> List {
+        self.lists[state as usize]
+    }
+
+    pub(super) fn count(&self, state: State) -> u16 {
+        self.list(state).len
+    }
+
+    pub(super) fn value(&self, Index(index): Index) -> u32 {
+        self.slot(index).value
+    }
+
+    pub(super) fn set_value(&mut self, Index(index): Index, value: u32) {
+        if let Some(slot) = self.slot_mut(index) {
+            slot.value = value;
+        }
+    }
+
+    pub(super) fn state(&self, Index(index): Index) -> State {
+        self.slot(index).state
+    }
+
+    pub(super) fn id(&self, Index(index): Index) -> Option<PacketId> {
+        PacketId::new(self.slot(index).id)
+    }
+
+    pub(super) fn first(&self, state: State) -> Option<Index> {
+        known(self.list(state).first)
+    }
+
+    pub(super) fn last(&self, state: State) -> Option<Index> {
+        known(self.list(state).last)
+    }
+
+    pub(super) fn next(&self, Index(index): Index) -> Option<Index> {
+        known(self.slot(index).next)
+    }
+
+    pub(super) fn prev(&self, Index(index): Index) -> Option<Index> {
+        known(self.slot(index).prev)
+    }
+
+    fn home(&self, id: PacketId) -> Option<u16> {
+        (id.get() - 1).checked_rem(self.capacity())
+    }
+
+    /// The slot of an identifier in use.
+    pub(super) fn find(&self, id: PacketId) -> Option<Index> {
+        let index = self.home(id)?;
+        let slot = self.slot(index);
+        (slot.id == id.get() && slot.state != State::Free).then_some(Index(index))
+    }
+
+    /// The next identifier, with its slot: the one after the last, or, where that one's slot is
+    /// taken, the first after it whose slot is free.
+    pub(super) fn vacancy(&self) -> Option<(Index, PacketId)> {
+        let used: u32 = self.lists.iter().map(|list| u32::from(list.len)).sum();
+        if used >= u32::from(self.capacity()) {
+            return None;
+        }
+        let mut id = self.last_id;
+        // A whole round of the identifiers passes every slot.
+        for _ in 0..NONE {
+            id = id.checked_add(1).unwrap_or(1);
+            let id = PacketId::new(id)?;
+            let index = self.home(id)?;
+            if self.slot(index).state == State::Free {
+                return Some((Index(index), id));
+            }
+        }
+        None
+    }
+
+    /// Takes what [`vacancy`](Self::vacancy) found.
+    pub(super) fn occupy(&mut self, index: Index, id: PacketId, state: State, value: u32) {
+        if let Some(slot) = self.slot_mut(index.0) {
+            *slot = Slot {
+                value,
+                id: id.get(),
+                ..Slot::EMPTY
+            };
+            self.last_id = id.get();
+            self.push_back(index, state);
+        }
+    }
+
+    /// Moves a slot to the end of the list of `state`.
+    pub(super) fn set_state(&mut self, index: Index, state: State) {
+        self.unlink(index);
+        self.push_back(index, state);
+    }
+
+    /// Moves a slot to the front of the list of `state`.
+    pub(super) fn set_state_first(&mut self, index: Index, state: State) {
+        self.unlink(index);
+        let List { first, .. } = self.list(state);
+        let Some(slot) = self.slot_mut(index.0) else {
+            return;
+        };
+        (slot.prev, slot.next, slot.state) = (NONE, first, state);
+        match self.slot_mut(first) {
+            Some(old) => old.prev = index.0,
+            None => self.lists[state as usize].last = index.0,
+        }
+        let list = &mut self.lists[state as usize];
+        list.first = index.0;
+        list.len += 1;
+    }
+
+    /// Makes the slot and its identifier free.
+    pub(super) fn release(&mut self, index: Index) {
+        self.unlink(index);
+        if let Some(slot) = self.slot_mut(index.0) {
+            *slot = Slot::EMPTY;
+        }
+    }
+
+    /// Moves all slots of one state to the end of the list of another.
+    pub(super) fn set_state_all(&mut self, from: State, to: State) {
+        while let Some(index) = self.first(from) {
+            self.set_state(index, to);
+        }
+    }
+
+    fn push_back(&mut self, Index(index): Index, state: State) {
+        let List { last, .. } = self.list(state);
+        let Some(slot) = self.slot_mut(index) else {
+            return;
+        };
+        (slot.prev, slot.next, slot.state) = (last, NONE, state);
+        match self.slot_mut(last) {
+            Some(old) => old.next = index,
+            None => self.lists[state as usize].first = index,
+        }
+        let list = &mut self.lists[state as usize];
+        list.last = index;
+        list.len += 1;
+    }
+
+    fn unlink(&mut self, Index(index): Index) {
+        let Slot {
+            prev, next, state, ..
+        } = self.slot(index);
+        if state == State::Free {
+            return;
+        }
+        match self.slot_mut(prev) {
+            Some(slot) => slot.next = next,
+            None => self.lists[state as usize].first = next,
+        }
+        match self.slot_mut(next) {
+            Some(slot) => slot.prev = prev,
+            None => self.lists[state as usize].last = prev,
+        }
+        self.lists[state as usize].len -= 1;
+    }
+}
+
+const fn known(index: u16) -> Option<Index> {
+    if index == NONE {
+        None
+    } else {
+        Some(Index(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn ids(slots: &Slots<'_>, state: State) -> Vec<u16> {
+        let mut ids = Vec::new();
+        let mut at = slots.first(state);
+        let mut before = None;
+        while let Some(index) = at {
+            assert_eq!(slots.prev(index), before);
+            assert_eq!(slots.state(index), state);
+            ids.push(slots.id(index).unwrap().get());
+            (before, at) = (at, slots.next(index));
+        }
+        assert_eq!(slots.last(state), before);
+        assert_eq!(usize::from(slots.count(state)), ids.len());
+        ids
+    }
+
+    fn take(slots: &mut Slots<'_>) -> Option<u16> {
+        let (index, id) = slots.vacancy()?;
+        slots.occupy(index, id, State::Stored, 0);
+        Some(id.get())
+    }
+
+    #[test]
+    fn identifiers_count_up_and_wrap_without_zero() {
+        let mut table = [Slot::EMPTY; 3];
+        let mut slots = Slots::new(&mut table);
+        for expected in (1..=u16::MAX).chain([1, 2]) {
+            assert_eq!(take(&mut slots), Some(expected));
+            let index = slots.find(PacketId::new(expected).unwrap()).unwrap();
+            slots.release(index);
+        }
+    }
+
+    #[test]
+    fn an_identifier_whose_slot_is_taken_is_passed_over() {
+        let mut table = [Slot::EMPTY; 3];
+        let mut slots = Slots::new(&mut table);
+        assert_eq!([take(&mut slots), take(&mut slots)], [Some(1), Some(2)]);
+        let second = slots.find(PacketId::new(2).unwrap()).unwrap();
+        slots.release(second);
+        assert_eq!(take(&mut slots), Some(3));
+        // 4 would have the slot of 1.
+        assert_eq!(take(&mut slots), Some(5));
+        assert_eq!(take(&mut slots), None);
+        assert_eq!(slots.find(PacketId::new(4).unwrap()), None);
+        assert_eq!(ids(&slots, State::Stored), [1, 3, 5]);
+    }
+
+    #[test]
+    fn all_identifiers_can_be_in_use() {
+        let mut table = std::vec![Slot::EMPTY; 70_000];
+        let mut slots = Slots::new(&mut table);
+        for expected in 1..=u16::MAX {
+            assert_eq!(take(&mut slots), Some(expected));
+        }
+        assert_eq!(take(&mut slots), None);
+    }
+
+    #[test]
+    fn no_slots_no_identifiers() {
+        let mut slots = Slots::new(&mut []);
+        assert_eq!(take(&mut slots), None);
+        assert_eq!(slots.find(PacketId::new(1).unwrap()), None);
+    }
+
+    proptest! {
+        /// The lists against vectors.
+        #[test]
+        fn lists_keep_order(
+            capacity in 1..9usize,
+            steps in proptest::collection::vec((0..4u8, 0..8u16), 0..200),
+        ) {
+            let states = [State::Waiting, State::Stored, State::Released];
+            let mut table = std::vec![Slot::EMPTY; capacity];
+            let mut slots = Slots::new(&mut table);
+            let mut model: [Vec<u16>; 3] = Default::default();
+            for (what, which) in steps {
+                let all: Vec<_> = model.iter().flatten().copied().collect();
+                if what == 0 {
+                    let id = take(&mut slots);
+                    prop_assert_eq!(id.is_some(), all.len() < capacity);
+                    model[1].extend(id);
+                } else if let Some(&id) = all.get(usize::from(which)) {
+                    prop_assert!(all.iter().filter(|&&other| other == id).count() == 1);
+                    let index = slots.find(PacketId::new(id).unwrap()).unwrap();
+                    model.iter_mut().for_each(|list| list.retain(|&other| other != id));
+                    match what {
+                        1 => slots.release(index),
+                        2 => { slots.set_state(index, State::Released); model[2].push(id); }
+                        _ => { slots.set_state_first(index, State::Waiting); model[0].insert(0, id); }
+                    }
+                }
+                for (state, list) in states.into_iter().zip(&model) {
+                    prop_assert_eq!(&ids(&slots, state), list);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The public interface, over the loopback. Nothing here depends on how fast things happen: times
+//! are lower bounds, or generous upper ones that end a test that would hang otherwise.
+
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod blocking;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::net::{TcpListener, TcpStream};
+
+/// How long to wait for what must happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A listener on any port of `host`, or `None`, with a message, where its family is missing.
+#[allow(clippy::print_stderr)]
+fn listener_on(host: &str) -> Option<TcpListener> {
+    TcpListener::bind((host, 0))
+        .inspect_err(|error| eprintln!("skipped: cannot listen on {host}: {error}"))
+        .ok()
+}
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// Accepts the connection whose other end is `from`.
+fn accept(listener: &TcpListener, from: SocketAddr) -> TcpStream {
+    loop {
+        // There may be a stray one, meant for the same port in the other family.
+        let (stream, address) = listener.accept().unwrap();
+        if address == from {
+            return stream;
+        }
+    }
+}
+
+/// An address that refuses connections while the value lives: its port is taken by a socket that
+/// does not listen.
+struct Refusing {
+    address: SocketAddr,
+    _socket: tokio::net::TcpSocket,
+}
+
+impl Refusing {
+    fn new() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self {
+            address: socket.local_addr().unwrap(),
+            _socket: socket,
+        }
+    }
+}
+
+/// An address at which connecting gets no answer while the value lives: a listener with a full
+/// queue, for which Linux drops further requests.
+#[cfg(target_os = "linux")]
+struct Silent {
+    address: SocketAddr,
+    _listener: TcpListener,
+    _queue: Vec<TcpStream>,
+}
+
+#[cfg(target_os = "linux")]
+impl Silent {
+    fn new() -> Self {
+        let listener = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap()
+            .block_on(async {
+                // The standard library has no say in the length of the queue.
+                let socket = tokio::net::TcpSocket::new_v4().unwrap();
+                socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+                socket.listen(0).unwrap().into_std().unwrap()
+            });
+        let address = listener.local_addr().unwrap();
+        let mut queue = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
+            queue.push(stream);
+            assert!(queue.len() < 100, "the queue does not fill up");
+        }
+        Self {
+            address,
+            _listener: listener,
+            _queue: queue,
+        }
+    }
+}
+
+/// Bytes whose order shows.
+fn pattern(len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    core::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    })
+    .take(len)
+    .collect()
+}
