@@ -1,1 +1,38 @@
-//! placeholder
+//! Drivers for [`mqtt_core`]: an MQTT 3.1.1 and 5.0 client over any byte stream.
+//!
+//! [`blocking::Client`] runs the core on the calling thread, over anything that implements
+//! [`Stream`]: `embedded-io`'s reading and writing, and a deadline. With feature `tcp` (default)
+//! [`transport_tcp::TcpStream`] does.
+//!
+//! ```no_run
+//! use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, blocking::Client};
+//! use transport_tcp::TcpStream;
+//!
+//! let mut storage = HeapStorage::new(64 * 1024, 64 * 1024, 100);
+//! let mut client = Client::new(Config::new("thermostat"), storage.split());
+//! client.connect(TcpStream::connect("localhost", 1883, &Default::default())?)?;
+//! loop {
+//!     match client.poll(None)? {
+//!         Some((Event::Connected(_), core)) => {
+//!             core.subscribe(&[Filter::new("room/+/temperature", QoS::AtLeastOnce)])?;
+//!         }
+//!         Some((Event::Publish(reading), core)) if reading.payload < b"18" => {
+//!             core.publish(&Message::new("heating", b"on").qos(QoS::ExactlyOnce))?;
+//!         }
+//!         _ => {}
+//!     }
+//! }
+//! # #[allow(unreachable_code)]
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! # Features
+//! - `tcp` (default): [`Stream`] for [`transport_tcp::TcpStream`].
+
+pub mod blocking;
+mod stream;
+
+pub use mqtt_core;
+pub use mqtt_core::wire::{Filter, QoS, Version};
+pub use mqtt_core::{Config, Event, HeapStorage, Message, Storage};
+pub use stream::Stream;

@@ -1,0 +1,286 @@
+//! The client on the calling thread.
+
+use core::fmt;
+use core::time::Duration;
+
+use embedded_io::{Error as _, ErrorKind};
+use mqtt_core::{Buffers, Clock, Config, Event, Instant, RxBuf, UsageError};
+
+use crate::Stream;
+
+/// How long a write may stand still before what was received is looked at. Both directions may
+/// be full at once, and then the server waits for us to read.
+const STALLED_WRITE: Duration = Duration::from_millis(20);
+
+/// How long the last bytes of a failed connection may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// An MQTT client that waits on the calling thread.
+///
+/// [`core`](Self::core) gives the commands: publish, subscribe and so on. They return at once,
+/// and what they queue leaves with the next [`poll`](Self::poll) or [`flush`](Self::flush). When
+/// a connection ends the session stays: give the next stream to [`connect`](Self::connect).
+#[derive(Debug)]
+pub struct Client<'b, S> {
+    core: mqtt_core::Client<'b>,
+    rx: RxBuf<'b>,
+    clock: Clock,
+    stream: Option<S>,
+    /// True if the core has nothing more to say of what was received.
+    is_drained: bool,
+}
+
+impl<'b, S: Stream> Client<'b, S> {
+    /// A client that is not connected, in the memory that a storage's `split` lends.
+    #[must_use]
+    pub fn new(config: Config<'b>, (rx, buffers): (RxBuf<'b>, Buffers<'b>)) -> Self {
+        Self {
+            core: mqtt_core::Client::new(config, buffers),
+            rx,
+            clock: Clock::new(),
+            stream: None,
+            is_drained: false,
+        }
+    }
+
+    /// The protocol core, for its commands and queries.
+    pub const fn core(&mut self) -> &mut mqtt_core::Client<'b> {
+        &mut self.core
+    }
+
+    /// Begins a connection over `stream`. [`poll`](Self::poll) brings [`Event::Connected`] or
+    /// [`Event::Refused`].
+    ///
+    /// # Errors
+    /// Those of [`mqtt_core::Client::connect`].
+    pub fn connect(&mut self, stream: S) -> Result<(), Error<S::Error>> {
+        self.core.connect(self.clock.now())?;
+        self.rx.clear();
+        self.stream = Some(stream);
+        self.is_drained = false;
+        Ok(())
+    }
+
+    /// Sends what is queued, receives, and returns what happened; `None` if nothing did. Waits no
+    /// longer than `timeout`, but may return before without an event: call it in a loop.
+    ///
+    /// With the event comes the core, so that it can be answered while it is still borrowed.
+    ///
+    /// # Errors
+    /// Any error but [`UsageError::NotConnected`] has ended the connection.
+    pub fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+    ) -> Result<Option<(Event<'_>, &mut mqtt_core::Client<'b>)>, Error<S::Error>> {
+        if self.is_drained {
+            self.send(timeout.unwrap_or(STALLED_WRITE).min(STALLED_WRITE))?;
+            self.receive(timeout)?;
+        }
+        let Self {
+            core,
+            rx,
+            stream,
+            clock,
+            is_drained,
+        } = self;
+        match rx.poll(core, clock.now()) {
+            Ok(Some(event)) => {
+                *is_drained = false;
+                Ok(Some((event, core)))
+            }
+            Ok(None) => {
+                *is_drained = true;
+                Ok(None)
+            }
+            Err(error) => {
+                if let Some(mut stream) = stream.take() {
+                    say_last_words(core, &mut stream, clock);
+                }
+                core.connection_lost();
+                Err(Error::Protocol(error))
+            }
+        }
+    }
+
+    /// Sends all that may be sent now, without looking at what is received, and waits for it no
+    /// longer than `timeout`. True if nothing is left to send.
+    ///
+    /// # Errors
+    /// Any error but [`UsageError::NotConnected`] has ended the connection.
+    pub fn flush(&mut self, timeout: Duration) -> Result<bool, Error<S::Error>> {
+        self.send(timeout)?;
+        Ok(self.core.transmit().is_empty())
+    }
+
+    /// Sends what is queued and then DISCONNECT, and closes the stream, after `timeout` in any
+    /// case. The session stays.
+    ///
+    /// # Errors
+    /// The connection is closed, but not in order.
+    pub fn disconnect(&mut self, timeout: Duration) -> Result<(), Error<S::Error>> {
+        let result = self.core.disconnect().map_err(Error::Protocol);
+        let result = result.and_then(|()| self.send(timeout));
+        let is_sent = self.core.is_closed();
+        self.end();
+        match result {
+            Ok(()) if !is_sent => Err(Error::Unsent),
+            result => result,
+        }
+    }
+
+    fn send(&mut self, timeout: Duration) -> Result<(), Error<S::Error>> {
+        let Self {
+            core,
+            stream,
+            clock,
+            ..
+        } = self;
+        let Some(stream) = stream else {
+            return Err(UsageError::NotConnected.into());
+        };
+        if core.transmit().is_empty() {
+            return Ok(());
+        }
+        let result = write(core, stream, clock, timeout);
+        if result.is_err() {
+            self.end();
+        }
+        result
+    }
+
+    fn receive(&mut self, timeout: Option<Duration>) -> Result<(), Error<S::Error>> {
+        let result = self.try_receive(timeout);
+        if result.is_err() {
+            self.end();
+        }
+        result
+    }
+
+    fn try_receive(&mut self, timeout: Option<Duration>) -> Result<(), Error<S::Error>> {
+        let Self {
+            core,
+            rx,
+            stream,
+            clock,
+            ..
+        } = self;
+        let Some(stream) = stream else {
+            return Err(UsageError::NotConnected.into());
+        };
+        if core.is_closed() {
+            return Err(Error::Closed);
+        }
+        let space = rx.space();
+        if space.is_empty() {
+            return Ok(());
+        }
+        let now = clock.now();
+        let stalled = (!core.transmit().is_empty()).then_some(now + STALLED_WRITE);
+        let deadlines = [
+            core.poll_timeout(),
+            timeout.map(|timeout| now + timeout),
+            stalled,
+        ];
+        set_deadline(stream, clock, deadlines.into_iter().flatten().min())?;
+        match stream.read(space) {
+            Ok(0) => Err(Error::Closed),
+            Ok(n) => {
+                rx.filled(n);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(()),
+            Err(error) => Err(Error::Stream(error)),
+        }
+    }
+
+    fn end(&mut self) {
+        self.stream = None;
+        self.core.connection_lost();
+        // The core may have losses to report.
+        self.is_drained = false;
+    }
+}
+
+fn set_deadline<S: Stream>(
+    stream: &mut S,
+    clock: &Clock,
+    deadline: Option<Instant>,
+) -> Result<(), Error<S::Error>> {
+    let deadline = deadline.and_then(|deadline| clock.to_std(deadline));
+    stream.set_deadline(deadline).map_err(Error::Stream)
+}
+
+/// Writes until there is nothing left or `timeout` has passed.
+fn write<S: Stream>(
+    core: &mut mqtt_core::Client<'_>,
+    stream: &mut S,
+    clock: &Clock,
+    timeout: Duration,
+) -> Result<(), Error<S::Error>> {
+    set_deadline(stream, clock, Some(clock.now() + timeout))?;
+    while !core.transmit().is_empty() {
+        match stream.write(core.transmit()) {
+            Ok(0) => return Err(Error::Closed),
+            Ok(n) => core.transmitted(n, clock.now()),
+            Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(()),
+            Err(error) => return Err(Error::Stream(error)),
+        }
+    }
+    match stream.flush() {
+        Err(error) if error.kind() != ErrorKind::TimedOut => Err(Error::Stream(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Sends the DISCONNECT that says what was wrong, if that is still possible.
+fn say_last_words<S: Stream>(core: &mut mqtt_core::Client<'_>, stream: &mut S, clock: &Clock) {
+    // The error that is reported is the first one.
+    let _ = write(core, stream, clock, LAST_WORDS);
+}
+
+/// Why a call failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Error<E> {
+    /// The server broke the protocol or was silent, or the caller asked for something impossible.
+    Protocol(mqtt_core::Error),
+    /// The stream failed.
+    Stream(E),
+    /// The server closed the stream, or it is closed after a refusal or DISCONNECT.
+    Closed,
+    /// The connection was closed before everything queued was sent.
+    Unsent,
+}
+
+impl<E: fmt::Display> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol(error) => error.fmt(f),
+            Self::Stream(error) => error.fmt(f),
+            Self::Closed => f.write_str("the connection is closed"),
+            Self::Unsent => f.write_str("the connection was closed before everything was sent"),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Protocol(error) => Some(error),
+            Self::Stream(error) => Some(error),
+            Self::Closed | Self::Unsent => None,
+        }
+    }
+}
+
+impl<E> From<mqtt_core::Error> for Error<E> {
+    fn from(error: mqtt_core::Error) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl<E> From<UsageError> for Error<E> {
+    fn from(error: UsageError) -> Self {
+        Self::Protocol(error.into())
+    }
+}

@@ -1,0 +1,29 @@
+use std::time::Instant;
+
+/// A byte stream whose reads and writes give up at a deadline.
+///
+/// `embedded-io` has no notion of time, and a client must send PINGREQ though nothing arrives.
+pub trait Stream: embedded_io::Read + embedded_io::Write {
+    /// Sets when reads and writes give up, for all that follow; `None` is never.
+    ///
+    /// They then fail with [`embedded_io::ErrorKind::TimedOut`], and no byte is lost. What can be
+    /// done without waiting is done even after the deadline.
+    ///
+    /// # Errors
+    /// If the stream cannot keep deadlines.
+    fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), Self::Error>;
+}
+
+impl<S: Stream> Stream for &mut S {
+    fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), Self::Error> {
+        (**self).set_deadline(deadline)
+    }
+}
+
+#[cfg(feature = "tcp")]
+impl Stream for transport_tcp::TcpStream {
+    fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), Self::Error> {
+        Self::set_deadline(self, deadline);
+        Ok(())
+    }
+}
