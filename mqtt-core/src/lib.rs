@@ -1,5 +1,109 @@
-//! placeholder
+//! An MQTT 3.1.1 and 5.0 client that does no input or output.
+//!
+//! Bytes that were received go in; bytes to send, events and a deadline come out. There are no
+//! sockets, no clock, no heap and no `unsafe` in here, so the same client runs on a thread, in an
+//! async task, in an interrupt-driven firmware, and in a test that lasts a microsecond.
+//!
+//! What it does: both versions (and the handshake of 3.1), all QoS levels with their
+//! retransmission after a reconnect, keep-alive and time-outs, automatic or manual
+//! acknowledgement, flow control, messages larger than the receive buffer, and every property of
+//! 5.0. What it leaves to its host: opening and closing the transport, and when to try again.
+//! [`mqtt-client`](https://docs.rs/mqtt-client) has ready-made hosts.
+//!
+//! # The loop
+//!
+//! ```
+//! use mqtt_core::wire::{Filter, QoS};
+//! use mqtt_core::{Client, Config, Event, Message, Storage};
+//! # use std::io::{Read, Write};
+//! # // A server that has said all it will ever say: CONNACK, SUBACK, a PUBLISH.
+//! # struct Transport(&'static [u8]);
+//! # impl Transport {
+//! #     fn read(&mut self, space: &mut [u8], _: Option<mqtt_core::Instant>) -> std::io::Result<usize> {
+//! #         self.0.read(space)
+//! #     }
+//! #     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> { Ok(bytes.len().min(3)) }
+//! # }
+//! # let mut transport = Transport(
+//! #     b"\x20\x03\x00\x00\x00\x90\x04\x00\x01\x00\x01\x32\x0b\x00\x04echo\x00\x07\x00hi");
+//!
+//! # let start = std::time::Instant::now();
+//! # let now = || mqtt_core::Instant::default() + start.elapsed();
+//! let mut storage = Storage::<1024, 2048, 8>::new(); // bytes in, bytes out, messages in flight
+//! let (mut rx, buffers) = storage.split();
+//! let mut client = Client::new(Config::new("sensor-7"), buffers);
+//!
+//! client.connect(now())?; // once the transport is open; `now()` is any monotonic clock
+//! loop {
+//!     // What has happened?
+//!     while let Some(event) = rx.poll(&mut client, now())? {
+//!         match event {
+//!             Event::Connected(_) => {
+//!                 client.subscribe(&[Filter::new("echo", QoS::AtLeastOnce)])?;
+//!             }
+//!             Event::Publish(message) => {
+//!                 client.publish(&Message::new("reply", message.payload).qos(QoS::AtLeastOnce))?;
+//!             }
+//!             _ => {}
+//!         }
+//!     }
+//!     // Send.
+//!     while !client.transmit().is_empty() {
+//!         let n = transport.write(client.transmit())?;
+//!         client.transmitted(n, now());
+//!     }
+//!     // Receive, but wait no longer than until `poll_timeout`.
+//!     match transport.read(rx.space(), client.poll_timeout())? {
+//!         0 => break client.connection_lost(), // open another transport, `connect` again
+//!         n => rx.filled(n),
+//!     }
+//! }
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! The event borrows the receive buffer and not the client, which is why the reply above needs no
+//! copy of the payload. Hosts that cannot use [`RxBuf`] call [`Client::process`] with whatever
+//! slice holds the received bytes; any split of the same bytes gives the same events.
+//!
+//! # Errors
+//!
+//! [`Error`] says whose fault it is. [`Error::Peer`] and [`Error::Timeout`] end the connection:
+//! send what [`Client::transmit`] still holds, close the transport, call
+//! [`Client::connection_lost`]. [`Error::Usage`] and [`Error::Full`] have changed nothing; after
+//! `Full`, [`Event::Writable`] tells when to try again. Nothing to do is `None`, never an error.
+//!
+//! # Messages in flight
+//!
+//! A message above QoS 0 that [`Client::publish`] took is kept until the server has it, over any
+//! number of connections. [`Event::Published`] reports that it is through. If the server has not
+//! kept the session, what had been sent before is reported as [`Event::Lost`], once each, and
+//! what had not is sent. Received messages are acknowledged by the call to [`Client::process`]
+//! (or [`RxBuf::poll`]) that follows their event, or by [`Client::acknowledge`].
+//!
+//! # Memory
+//!
+//! All of it is given by the caller: [`Storage`] in a static or on the stack,
+//! `HeapStorage` with feature `alloc`, or any slices as [`Buffers`] and [`RxBuf`]. A sensor does
+//! with 2 KB, a gateway may keep 65,535 messages in flight; the cost of a message does not grow
+//! with their number. A PUBLISH that is larger than the receive buffer arrives as
+//! [`Event::PublishStart`] and [`Event::Payload`].
+//!
+//! # Time
+//!
+//! [`Instant`] is milliseconds on any monotonic clock. [`Client::poll_timeout`] is when to call
+//! [`RxBuf::poll`] even if nothing arrived; calling it earlier, later or more often does no harm.
+//!
+//! # Features
+//!
+//! None is on by default, and none changes what the others do.
+//!
+//! - `alloc`: `HeapStorage`, buffers of sizes chosen at run time.
+//! - `std`: `alloc`, and `Clock`, the standard library's clock.
+//! - `bytes`: `alloc`, and `OwnedPublish`, received messages that own their bytes without copying.
+//! - `defmt`: `defmt::Format` for the public types.
+
 #![no_std]
+
 #[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(any(test, feature = "std"))]
@@ -12,6 +116,8 @@ mod error;
 mod event;
 mod link;
 mod message;
+#[cfg(feature = "bytes")]
+mod owned;
 mod rx;
 mod session;
 mod time;
@@ -25,6 +131,8 @@ pub use config::{Acknowledgement, Config};
 pub use error::{Error, PeerError, Resource, Timeout, UsageError};
 pub use event::Event;
 pub use message::Message;
+#[cfg(feature = "bytes")]
+pub use owned::OwnedPublish;
 pub use rx::RxBuf;
 pub use session::{Inbound, Slot};
 #[cfg(feature = "std")]

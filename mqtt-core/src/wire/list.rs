@@ -6,6 +6,8 @@ use super::parse::Parsed;
 use super::property::Property;
 use super::reason::ReasonCode;
 use super::sink::Sink;
+#[cfg(feature = "bytes")]
+use super::sink::{Count, Fill};
 use super::subscribe::Filter;
 
 /// How an element stands in a packet.
@@ -55,7 +57,7 @@ impl<'a, T> List<'a, T> {
     }
 
     /// Bytes of a packet in which every element has been parsed once.
-    pub(super) const fn from_checked(raw: &'a [u8]) -> Self {
+    pub(crate) const fn from_checked(raw: &'a [u8]) -> Self {
         Self(Repr::Raw(raw))
     }
 
@@ -94,6 +96,20 @@ impl<'a, T: Element<'a>> List<'a, T> {
                 second: second.iter(),
             },
         }
+    }
+
+    /// The length of the elements as they stand in a packet.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn encoded_len(&self) -> usize {
+        let mut count = Count::default();
+        self.put(&mut count);
+        count.len()
+    }
+
+    /// Writes the elements as they stand in a packet.
+    #[cfg(feature = "bytes")]
+    pub(crate) fn write(&self, buffer: &mut [u8]) {
+        self.put(&mut Fill(buffer));
     }
 
     pub(super) fn put(&self, out: &mut impl Sink) {
