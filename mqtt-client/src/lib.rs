@@ -36,3 +36,8 @@ pub use mqtt_core;
 pub use mqtt_core::wire::{Filter, QoS, Version};
 pub use mqtt_core::{Config, Event, HeapStorage, Message, Storage};
 pub use stream::Stream;
+
+/// The examples of the README compile, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
