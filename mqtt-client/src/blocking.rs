@@ -28,6 +28,8 @@ pub struct Client<'b, S> {
     stream: Option<S>,
     /// True if the core has nothing more to say of what was received.
     is_drained: bool,
+    /// True if the last write stood still and the last read did not: reading goes first.
+    is_reading: bool,
 }
 
 impl<'b, S: Stream> Client<'b, S> {
@@ -40,6 +42,7 @@ impl<'b, S: Stream> Client<'b, S> {
             clock: Clock::new(),
             stream: None,
             is_drained: false,
+            is_reading: false,
         }
     }
 
@@ -58,6 +61,7 @@ impl<'b, S: Stream> Client<'b, S> {
         self.rx.clear();
         self.stream = Some(stream);
         self.is_drained = false;
+        self.is_reading = false;
         Ok(())
     }
 
@@ -73,7 +77,12 @@ impl<'b, S: Stream> Client<'b, S> {
         timeout: Option<Duration>,
     ) -> Result<Option<(Event<'_>, &mut mqtt_core::Client<'b>)>, Error<S::Error>> {
         if self.is_drained {
-            self.send(timeout.unwrap_or(STALLED_WRITE).min(STALLED_WRITE))?;
+            let patience = if self.is_reading {
+                Duration::ZERO
+            } else {
+                STALLED_WRITE
+            };
+            self.send(timeout.unwrap_or(patience).min(patience))?;
             self.receive(timeout)?;
         }
         let Self {
@@ -82,6 +91,7 @@ impl<'b, S: Stream> Client<'b, S> {
             stream,
             clock,
             is_drained,
+            ..
         } = self;
         match rx.poll(core, clock.now()) {
             Ok(Some(event)) => {
@@ -175,7 +185,8 @@ impl<'b, S: Stream> Client<'b, S> {
             return Ok(());
         }
         let now = clock.now();
-        let stalled = (!core.transmit().is_empty()).then_some(now + STALLED_WRITE);
+        let is_stalled = !core.transmit().is_empty();
+        let stalled = is_stalled.then_some(now + STALLED_WRITE);
         let deadlines = [
             core.poll_timeout(),
             timeout.map(|timeout| now + timeout),
@@ -186,9 +197,13 @@ impl<'b, S: Stream> Client<'b, S> {
             Ok(0) => Err(Error::Closed),
             Ok(n) => {
                 rx.filled(n);
+                self.is_reading = is_stalled;
                 Ok(())
             }
-            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(()),
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                self.is_reading = false;
+                Ok(())
+            }
             Err(error) => Err(Error::Stream(error)),
         }
     }

@@ -103,6 +103,11 @@
 //! - `defmt`: `defmt::Format` for the public types.
 
 #![no_std]
+#![warn(
+    clippy::alloc_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core
+)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

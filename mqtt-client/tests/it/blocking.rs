@@ -1,0 +1,397 @@
+//! The blocking driver, over a scripted stream and over TCP to a server of the test's own.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use mqtt_client::blocking::{Client, Error};
+use mqtt_client::mqtt_core::wire::{ConnAck, DecodeError, Packet, Publish, ReasonCode, SubAck};
+use mqtt_client::mqtt_core::{self, PeerError, UsageError};
+use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, Stream, Version};
+use transport_tcp::{Options, TcpStream};
+
+const VERSION: Version = Version::V5;
+
+/// A stream that receives what the script says and sends no more than a few bytes at a time.
+struct Scripted {
+    /// An empty step is a deadline that passes; the end of the script is the end of the stream.
+    incoming: VecDeque<Vec<u8>>,
+    write_size: usize,
+    sent: Rc<RefCell<Vec<u8>>>,
+}
+
+impl Scripted {
+    fn new(incoming: impl IntoIterator<Item = Vec<u8>>) -> (Self, Rc<RefCell<Vec<u8>>>) {
+        let sent = Rc::default();
+        let incoming = incoming.into_iter().collect();
+        let stream = Self {
+            incoming,
+            write_size: 1,
+            sent: Rc::clone(&sent),
+        };
+        (stream, sent)
+    }
+}
+
+impl embedded_io::ErrorType for Scripted {
+    type Error = io::Error;
+}
+
+impl embedded_io::Read for Scripted {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.incoming.front_mut() {
+            None => Ok(0),
+            Some(step) if step.is_empty() => {
+                self.incoming.pop_front();
+                Err(io::ErrorKind::TimedOut.into())
+            }
+            Some(step) => {
+                let n = step.len().min(buf.len());
+                buf[..n].copy_from_slice(&step[..n]);
+                step.drain(..n);
+                if step.is_empty() {
+                    self.incoming.pop_front();
+                }
+                Ok(n)
+            }
+        }
+    }
+}
+
+impl embedded_io::Write for Scripted {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.write_size.min(buf.len());
+        self.sent.borrow_mut().extend_from_slice(&buf[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Scripted {
+    fn set_deadline(&mut self, _: Option<Instant>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn encode<'a>(packet: impl Into<Packet<'a>>) -> Vec<u8> {
+    let packet = packet.into();
+    let mut bytes = vec![0; packet.encoded_len(VERSION).unwrap()];
+    packet.encode(VERSION, &mut bytes).unwrap();
+    bytes
+}
+
+fn connack() -> Vec<u8> {
+    encode(ConnAck::new(false, ReasonCode::Success))
+}
+
+/// The packets in `bytes`, by their names.
+fn names(mut bytes: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    while let Some((packet, n)) = Packet::decode(bytes, VERSION).unwrap() {
+        names.push(packet.packet_type().to_string());
+        bytes = &bytes[n..];
+    }
+    assert!(bytes.is_empty(), "cut off: {bytes:?}");
+    names
+}
+
+#[test]
+fn events_can_be_answered_while_they_are_borrowed() {
+    let message = Publish::new("question", b"how are you?");
+    let (stream, sent) = Scripted::new([connack(), encode(message)]);
+    let mut storage = HeapStorage::new(256, 256, 4);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    client.connect(stream).unwrap();
+    let mut answered = false;
+    let end = loop {
+        match client.poll(None) {
+            Ok(Some((Event::Publish(message), core))) => {
+                core.publish(&Message::new("answer", message.payload))
+                    .unwrap();
+                answered = true;
+            }
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(answered);
+    assert!(matches!(end, Error::Closed));
+    assert_eq!(names(&sent.borrow()), ["CONNECT", "PUBLISH"]);
+    assert!(sent.borrow().ends_with(b"how are you?"));
+}
+
+#[test]
+fn poll_gives_up_when_its_time_is_up() {
+    let (stream, _) = Scripted::new([vec![], connack(), vec![]]);
+    let mut storage = HeapStorage::new(256, 256, 4);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    client.connect(stream).unwrap();
+    // The first call finds out that nothing was received, the second one waits.
+    for _ in 0..2 {
+        assert!(client.poll(Some(Duration::ZERO)).unwrap().is_none());
+    }
+    assert!(matches!(
+        client.poll(None),
+        Ok(Some((Event::Connected(_), _)))
+    ));
+}
+
+#[test]
+fn a_server_that_breaks_the_protocol_is_told_so() {
+    let (stream, sent) = Scripted::new([connack(), b"\xF1\x00".to_vec()]);
+    let mut storage = HeapStorage::new(256, 256, 4);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    client.connect(stream).unwrap();
+    let error = loop {
+        match client.poll(None) {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    let expected = mqtt_core::Error::Peer(PeerError::Malformed(DecodeError::Flags));
+    assert!(
+        matches!(error, Error::Protocol(error) if error == expected),
+        "{error}"
+    );
+    assert_eq!(names(&sent.borrow()), ["CONNECT", "DISCONNECT"]);
+    assert!(sent.borrow().ends_with(b"\xE0\x01\x81"));
+
+    // The next connection works.
+    let (stream, _) = Scripted::new([connack()]);
+    client.connect(stream).unwrap();
+    while client.poll(None).unwrap().is_none() {}
+    assert!(client.core().is_connected());
+}
+
+#[test]
+fn losses_are_reported_after_the_end() {
+    let (stream, _) = Scripted::new([connack()]);
+    let mut storage = HeapStorage::new(256, 256, 4);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    client.connect(stream).unwrap();
+    while client.poll(None).unwrap().is_none() {}
+    let id = client
+        .core()
+        .subscribe(&[Filter::new("a", QoS::AtMostOnce)])
+        .unwrap();
+    let end = loop {
+        match client.poll(None) {
+            Ok(event) => assert!(event.is_none()),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(end, Error::Closed));
+    let lost = client.poll(None).unwrap().map(|(event, _)| event);
+    assert_eq!(lost, Some(Event::Lost(id)));
+    assert!(client.poll(None).unwrap().is_none());
+    let not_connected = mqtt_core::Error::from(UsageError::NotConnected);
+    assert!(matches!(client.poll(None), Err(Error::Protocol(error)) if error == not_connected));
+}
+
+#[test]
+fn disconnect_sends_what_was_queued_first() {
+    let (stream, sent) = Scripted::new([connack()]);
+    let mut storage = HeapStorage::new(256, 1024, 4);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    client.connect(stream).unwrap();
+    while client.poll(None).unwrap().is_none() {}
+    for _ in 0..3 {
+        client
+            .core()
+            .publish(&Message::new("a", b"x").qos(QoS::AtLeastOnce))
+            .unwrap();
+    }
+    client.disconnect(Duration::from_secs(10)).unwrap();
+    let expected = ["CONNECT", "PUBLISH", "PUBLISH", "PUBLISH", "DISCONNECT"];
+    assert_eq!(names(&sent.borrow()), expected);
+    assert_eq!(client.core().in_flight(), 3);
+}
+
+/// A server that serves one connection, in a thread of its own.
+fn serve(
+    session: impl FnOnce(std::net::TcpStream) -> io::Result<()> + Send + 'static,
+) -> (TcpStream, thread::JoinHandle<io::Result<()>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (stream, _) = listener.accept()?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_write_timeout(Some(Duration::from_secs(30)))?;
+        session(stream)
+    });
+    (
+        TcpStream::connect_to(&[address], &Options::default()).unwrap(),
+        server,
+    )
+}
+
+/// Reads whole packets until `last` says so.
+fn read_until(stream: &mut impl Read, mut last: impl FnMut(&Packet<'_>) -> bool) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        let mut at = 0;
+        while let Ok(Some((packet, n))) = Packet::decode(&bytes[at..], VERSION) {
+            if last(&packet) {
+                return Ok(());
+            }
+            at += n;
+        }
+        bytes.drain(..at);
+        let n = stream.read(&mut chunk)?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.extend_from_slice(&chunk[..n]);
+    }
+}
+
+#[test]
+fn both_directions_full_do_not_deadlock() {
+    const COUNT: usize = 200;
+    const SIZE: usize = 64 * 1024;
+
+    // The server reads nothing before it has written everything.
+    let (stream, server) = serve(|mut stream| {
+        read_until(&mut stream, |packet| matches!(packet, Packet::Connect(_)))?;
+        stream.write_all(&connack())?;
+        let message = encode(Publish::new("down", &vec![b'd'; SIZE]));
+        for _ in 0..COUNT {
+            stream.write_all(&message)?;
+        }
+        let mut received = 0;
+        read_until(&mut stream, |packet| {
+            if let Packet::Publish(publish) = packet {
+                assert_eq!(publish.payload.len(), SIZE);
+                received += 1;
+            }
+            received == COUNT
+        })
+    });
+
+    let payload = vec![b'u'; SIZE];
+    let mut storage = HeapStorage::new(128 * 1024, 512 * 1024, 4);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    client.connect(stream).unwrap();
+    let (mut sent, mut received) = (0, 0);
+    while sent < COUNT || received < COUNT || !client.core().transmit().is_empty() {
+        match client.poll(Some(Duration::from_secs(30))).unwrap() {
+            Some((Event::Publish(publish), _)) => {
+                assert_eq!(publish.payload.len(), SIZE);
+                received += 1;
+            }
+            Some((event, _)) => assert!(matches!(event, Event::Connected(_) | Event::Writable)),
+            None => {}
+        }
+        while client.core().is_connected()
+            && sent < COUNT
+            && client.core().publish(&Message::new("up", &payload)).is_ok()
+        {
+            sent += 1;
+        }
+    }
+    server.join().unwrap().unwrap();
+}
+
+#[test]
+fn an_idle_client_keeps_the_connection_alive() {
+    let (stream, server) = serve(|mut stream| {
+        read_until(&mut stream, |packet| matches!(packet, Packet::Connect(_)))?;
+        stream.write_all(&connack())?;
+        for _ in 0..2 {
+            // Longer than one and a half Keep Alive, and a server may close [MQTT-3.1.2-22].
+            stream.set_read_timeout(Some(Duration::from_millis(1500)))?;
+            read_until(&mut stream, |packet| matches!(packet, Packet::PingReq))?;
+            stream.write_all(&encode(Packet::PingResp))?;
+        }
+        Ok(())
+    });
+    let mut storage = HeapStorage::new(256, 256, 4);
+    let config = Config {
+        keep_alive: 1,
+        ..Config::new("c")
+    };
+    let mut client = Client::new(config, storage.split());
+    client.connect(stream).unwrap();
+    while client.poll(None).is_ok() {}
+    server.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_silent_server_is_given_up() {
+    let (stream, server) = serve(|mut stream| {
+        read_until(&mut stream, |packet| matches!(packet, Packet::Connect(_)))?;
+        // Until the client closes.
+        while stream.read(&mut [0; 64])? > 0 {}
+        Ok(())
+    });
+    let mut storage = HeapStorage::new(256, 256, 4);
+    let config = Config {
+        connect_timeout: Duration::from_millis(50),
+        ..Config::new("c")
+    };
+    let mut client = Client::new(config, storage.split());
+    client.connect(stream).unwrap();
+    let error = loop {
+        match client.poll(None) {
+            Ok(event) => assert!(event.is_none()),
+            Err(error) => break error,
+        }
+    };
+    let expected = mqtt_core::Error::Timeout(mqtt_core::Timeout::Connect);
+    assert!(
+        matches!(error, Error::Protocol(error) if error == expected),
+        "{error}"
+    );
+    server.join().unwrap().unwrap();
+}
+
+#[test]
+fn requests_are_answered() {
+    let (stream, server) = serve(|mut stream| {
+        read_until(&mut stream, |packet| matches!(packet, Packet::Connect(_)))?;
+        stream.write_all(&connack())?;
+        let mut id = None;
+        read_until(&mut stream, |packet| {
+            if let Packet::Subscribe(subscribe) = packet {
+                id = Some(subscribe.packet_id);
+            }
+            id.is_some()
+        })?;
+        let codes = [ReasonCode::GrantedQoS1];
+        let suback = SubAck {
+            packet_id: id.unwrap(),
+            properties: Default::default(),
+            codes: (&codes).into(),
+        };
+        stream.write_all(&encode(suback))?;
+        read_until(&mut stream, |packet| {
+            matches!(packet, Packet::Disconnect(_))
+        })
+    });
+    let mut storage = HeapStorage::new(256, 256, 4);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    client.connect(stream).unwrap();
+    loop {
+        match client.poll(None).unwrap() {
+            Some((Event::Connected(_), core)) => {
+                core.subscribe(&[Filter::new("a/#", QoS::AtLeastOnce)])
+                    .unwrap();
+            }
+            Some((Event::Subscribed(suback), _)) => {
+                assert!(suback.codes.iter().eq([ReasonCode::GrantedQoS1]));
+                break;
+            }
+            _ => {}
+        }
+    }
+    client.disconnect(Duration::from_secs(10)).unwrap();
+    server.join().unwrap().unwrap();
+}

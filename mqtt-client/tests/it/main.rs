@@ -1,0 +1,3 @@
+//! The drivers through their public API.
+
+mod blocking;
