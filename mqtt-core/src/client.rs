@@ -93,7 +93,7 @@ impl<'b> Client<'b> {
         let connect = wire::encoded_len(&config.connect(&own), config.version);
         let control = (tx.len() / 4)
             .min(64 * 1024)
-            .max(connect.unwrap_or(0))
+            .max(Control::capacity_for(connect.unwrap_or(0)))
             .min(tx.len());
         let (control, arena) = tx.split_at_mut(control);
         Self {
@@ -332,6 +332,8 @@ impl<'b> Client<'b> {
         self.control
             .push(packet, self.config.version, self.max_transmit())?;
         self.phase = Phase::Closing;
+        // Nothing more is waited for but that all is sent.
+        self.timers.stop();
         Ok(())
     }
 
@@ -545,11 +547,9 @@ impl<'b> Client<'b> {
                 break;
             }
         }
-        if self.timers.wants_ping() && self.control.has_room() {
-            let pushed = self
-                .control
-                .push(&Packet::PingReq, self.config.version, usize::MAX);
-            debug_assert_eq!(pushed, Ok(()));
+        if self.timers.wants_ping() {
+            self.control
+                .push_reserved(&Packet::PingReq, self.config.version);
             self.timers.pinged();
         }
     }
@@ -578,10 +578,7 @@ impl<'b> Client<'b> {
         self.control.keep_partial();
         if let (Error::Peer(error), Version::V5, false) = (error, self.config.version, is_unsent) {
             let disconnect = Disconnect::new(error.reason_code());
-            // Without room for it the connection just ends.
-            let _ = self
-                .control
-                .push(&disconnect, Version::V5, self.max_transmit());
+            self.control.push_reserved(&disconnect, Version::V5);
         }
     }
 

@@ -17,6 +17,10 @@ pub(crate) struct Control<'b> {
 /// An acknowledgement with a reason code but no properties.
 const ACK_LEN: usize = 5;
 
+/// Kept free of other packets, so that PINGREQ (2 bytes) and a DISCONNECT with a reason (3) can
+/// always be queued.
+const RESERVE: usize = 5;
+
 impl<'b> Control<'b> {
     pub(crate) const fn new(bytes: &'b mut [u8]) -> Self {
         Self {
@@ -74,7 +78,12 @@ impl<'b> Control<'b> {
 
     /// True if one more acknowledgement fits.
     pub(crate) const fn has_room(&self) -> bool {
-        self.bytes.len() - (self.end - self.start) >= ACK_LEN
+        self.bytes.len() - (self.end - self.start) >= ACK_LEN + RESERVE
+    }
+
+    /// The length of the memory in which a packet of `len` bytes can be queued.
+    pub(crate) const fn capacity_for(len: usize) -> usize {
+        len + RESERVE
     }
 
     /// Queues a packet.
@@ -84,13 +93,33 @@ impl<'b> Control<'b> {
         version: Version,
         max_packet: usize,
     ) -> Result<(), Error> {
+        self.push_within(packet, version, max_packet, RESERVE)
+    }
+
+    /// Queues a PINGREQ or the DISCONNECT after an error, for which room is reserved.
+    pub(crate) fn push_reserved(&mut self, packet: &impl Body, version: Version) {
+        let pushed = self.push_within(packet, version, usize::MAX, 0);
+        debug_assert!(pushed.is_ok() || self.bytes.len() < RESERVE);
+    }
+
+    fn push_within(
+        &mut self,
+        packet: &impl Body,
+        version: Version,
+        max_packet: usize,
+        reserve: usize,
+    ) -> Result<(), Error> {
         let mut end = 0;
         encode(packet, version, |len| {
             if len > max_packet {
                 return Err(UsageError::MaximumPacketSize.into());
             }
-            if len > self.bytes.len() {
+            let room = self.bytes.len().saturating_sub(reserve);
+            if len > room {
                 return Err(UsageError::BufferTooSmall.into());
+            }
+            if len > room - (self.end - self.start).min(room) {
+                return Err(Error::Full(Resource::Control));
             }
             if len > self.bytes.len() - self.end {
                 self.bytes.copy_within(self.start..self.end, 0);

@@ -78,7 +78,7 @@ fn connect_of_5_0() {
     both_ways(
         Version::V5,
         connect,
-        "10 2A 0004 'MQTT' 05 CE 000A 05 11 0000000A 0002 'id' \
+        "10 2B 0004 'MQTT' 05 CE 000A 05 11 0000000A 0002 'id' \
          05 18 00000005 0001 'w' 0004 'gone' 0002 'me' 0002 00FF",
     );
     both_ways(

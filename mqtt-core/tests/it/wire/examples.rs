@@ -217,7 +217,9 @@ fn publish_with_properties() {
     both_ways(Version::V5, aliased(""), "30 08 0000 03 23 0001 'hi'");
 }
 
-const ACKS: [(fn(Ack<'_>) -> Packet<'_>, &str); 4] = [
+type AckKind = fn(Ack<'static>) -> Packet<'static>;
+
+const ACKS: [(AckKind, &str); 4] = [
     (Packet::PubAck, "40"),
     (Packet::PubRec, "50"),
     (Packet::PubRel, "62"),
@@ -281,13 +283,14 @@ fn acknowledgements_of_5_0_leave_out_what_they_can() {
 /// Figures 3.21 to 3.23 of 3.1.1, 3-20 and 3-21 of 5.0.
 #[test]
 fn subscribe_example() {
+    let filters = [
+        Filter::new("a/b", QoS::AtLeastOnce),
+        Filter::new("c/d", QoS::ExactlyOnce),
+    ];
     let subscribe = Subscribe {
         packet_id: id(10),
         properties: Properties::EMPTY,
-        filters: List::from(&[
-            Filter::new("a/b", QoS::AtLeastOnce),
-            Filter::new("c/d", QoS::ExactlyOnce),
-        ]),
+        filters: List::from(&filters),
     };
     for &version in BEFORE_5 {
         both_ways(version, subscribe, "82 0E 000A 0003 'a/b' 01 0003 'c/d' 02");
@@ -342,25 +345,22 @@ fn subscription_options() {
 
 #[test]
 fn shared_subscription() {
-    let subscribe = |filters| Subscribe {
-        packet_id: id(1),
-        properties: Properties::EMPTY,
-        filters: List::joined(filters, &[]),
-    };
+    // Only "$share/" makes one, so that No Local is allowed on the second.
+    let filters = [
+        Filter::new("$share/g/+", QoS::AtLeastOnce),
+        Filter {
+            no_local: true,
+            ..Filter::new("$shared/g", QoS::AtMostOnce)
+        },
+    ];
     both_ways(
         Version::V5,
-        subscribe(&[Filter::new("$share/g/+", QoS::AtLeastOnce)]),
-        "82 10 0001 00 000A '$share/g/+' 01",
-    );
-    // Only "$share/" makes one, so that No Local is allowed here.
-    let no_local = Filter {
-        no_local: true,
-        ..Filter::new("$shared/g", QoS::AtMostOnce)
-    };
-    both_ways(
-        Version::V5,
-        subscribe(&[no_local]),
-        "82 0F 0001 00 0009 '$shared/g' 04",
+        Subscribe {
+            packet_id: id(1),
+            properties: Properties::EMPTY,
+            filters: List::from(&filters),
+        },
+        "82 1C 0001 00 000A '$share/g/+' 01 0009 '$shared/g' 04",
     );
 }
 

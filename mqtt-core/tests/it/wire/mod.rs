@@ -9,6 +9,8 @@ mod roundtrip;
 mod strategies;
 mod unencodable;
 
+use core::str;
+
 use mqtt_core::wire::{DecodeError, EncodeError, Packet, PacketId, Version};
 
 const ALL: &[Version] = &[Version::V31, Version::V311, Version::V5];

@@ -324,19 +324,34 @@ fn property_cut_short() {
 /// A protocol error (3.1.2.11.10, 3.15.2.2.2).
 #[test]
 fn authentication_data_without_method() {
-    let data = TABLE[10];
-    for place in [CONNECT, CONNACK, AUTH] {
-        let packet = packet(place, List::from(&[data.0]), Version::V5);
+    let (data, figure, places) = TABLE[10];
+    let list = [data];
+    for &place in places {
+        let packet = packet(place, List::from(&list), Version::V5);
         let error = DecodeError::AuthenticationMethod;
         assert_eq!(
             encode(Version::V5, &packet),
             Err(EncodeError::AuthenticationMethod)
         );
         assert_eq!(
-            decode(Version::V5, &assembled(place, &bytes(data.1))),
+            decode(Version::V5, &assembled(place, &bytes(figure))),
             Err(error)
         );
         assert_eq!(error.reason_code(), ReasonCode::ProtocolError);
+    }
+}
+
+#[test]
+fn many_user_properties_keep_their_order() {
+    let names: Vec<_> = (0..5000).map(|n| (n % 7).to_string()).collect();
+    let values: Vec<_> = (0..5000).map(|n| n.to_string()).collect();
+    let properties: Vec<_> = (names.iter().zip(&values))
+        .map(|(name, value)| Property::UserProperty(name, value))
+        .collect();
+    for &place in PLACES.iter().filter(|place| **place != AUTH) {
+        let packet = packet(place, List::from(properties.as_slice()), Version::V5);
+        let bytes = encode(Version::V5, &packet).unwrap();
+        assert_eq!(decode(Version::V5, &bytes), Ok(packet));
     }
 }
 

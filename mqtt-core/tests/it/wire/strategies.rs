@@ -47,7 +47,7 @@ fn payload() -> impl Strategy<Value = &'static [u8]> {
 }
 
 fn topic() -> impl Strategy<Value = &'static str> {
-    text().prop_map(|text| match text.replace(['+', '#'], "/").leak() {
+    text().prop_map(|text| match &*text.replace(['+', '#'], "/").leak() {
         "" => "t",
         topic => topic,
     })
@@ -62,11 +62,11 @@ fn topic_filter() -> impl Strategy<Value = &'static str> {
     let prefix = select(&["", "", "$SYS/", "$share/g/", "$share/ü b/"][..]);
     let suffix = select(&["", "/#", "/"][..]);
     (prefix, vec(level, 1..4), suffix).prop_map(|(prefix, levels, suffix)| {
-        match format!("{prefix}{}{suffix}", levels.join("/")) {
-            filter if levels.join("/").is_empty() => format!("{filter}#").replace("##", "#"),
-            filter => filter,
-        }
-        .leak() as &str
+        let levels = match levels.join("/") {
+            empty if empty.is_empty() => "+".into(),
+            levels => levels,
+        };
+        &*format!("{prefix}{levels}{suffix}").leak()
     })
 }
 

@@ -1,7 +1,9 @@
 //! What encoders must refuse; nothing is written then.
 
+use core::{slice, str};
+
 use mqtt_core::wire::{
-    Ack, Auth, ConnAck, Connect, Disconnect, EncodeError as E, Filter, List, MAX_REMAINING_LENGTH,
+    Auth, ConnAck, Connect, Disconnect, EncodeError as E, Filter, List, MAX_REMAINING_LENGTH,
     Packet, Properties, Property, Publish, QoS, ReasonCode, RetainHandling, SubAck, Subscribe,
     UnsubAck, Unsubscribe, Version, Will,
 };
@@ -253,7 +255,7 @@ fn nul_in_strings() {
         Property::UserProperty("", "a\0b"),
     ] {
         let publish = Publish {
-            properties: List::from(&[property]),
+            properties: List::from(slice::from_ref(&property)),
             ..PUBLISH
         };
         refuses(V5, publish, E::NulCharacter);
@@ -266,7 +268,7 @@ fn nul_in_strings() {
         Property::ReasonString("\0"),
     ] {
         let connack = ConnAck {
-            properties: List::from(&[property]),
+            properties: List::from(slice::from_ref(&property)),
             ..ConnAck::new(false, ReasonCode::Success)
         };
         refuses(V5, connack, E::NulCharacter);
@@ -309,7 +311,7 @@ fn fields_of_65_536_bytes() {
         Property::UserProperty("", text),
     ] {
         let publish = Publish {
-            properties: List::from(&[property]),
+            properties: List::from(slice::from_ref(&property)),
             ..PUBLISH
         };
         refuses(V5, publish, E::FieldTooLong);
@@ -325,7 +327,7 @@ fn property_values() {
         Property::TopicAlias(0),
     ] {
         let publish = Publish {
-            properties: List::from(&[property]),
+            properties: List::from(slice::from_ref(&property)),
             ..PUBLISH
         };
         refuses(V5, publish, E::PropertyValue);
@@ -336,7 +338,7 @@ fn property_values() {
         Property::MaximumQoS(QoS::ExactlyOnce),
     ] {
         let connack = ConnAck {
-            properties: List::from(&[property]),
+            properties: List::from(slice::from_ref(&property)),
             ..ConnAck::new(false, ReasonCode::Success)
         };
         refuses(V5, connack, E::PropertyValue);
