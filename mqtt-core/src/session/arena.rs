@@ -14,8 +14,8 @@ pub(super) struct Arena<'b> {
     bytes: &'b mut [u8],
     /// The segment with the older packets; the only one unless there is a newer.
     older: Range<usize>,
-    /// The end of the segment with the newer packets, which begins at 0 and ends before the
-    /// older one begins.
+    /// The end of the segment with the newer packets, which begins at 0. At least one byte is
+    /// free between that end and the older segment, so that an offset says which one it is in.
     newer: Option<usize>,
     /// The next byte to be sent.
     cursor: usize,
@@ -57,9 +57,9 @@ impl<'b> Arena<'b> {
     /// Where the next packet begins if it is `len` bytes long.
     pub(super) fn vacancy(&self, len: usize) -> Option<usize> {
         match self.newer {
-            Some(end) => (self.older.start - end >= len).then_some(end),
+            Some(end) => (self.older.start - end > len).then_some(end),
             None if self.bytes.len() - self.older.end >= len => Some(self.older.end),
-            None => (self.older.start >= len).then_some(0),
+            None => (self.older.start > len).then_some(0),
         }
     }
 
