@@ -75,6 +75,12 @@ impl<'i> Step<'i> {
         event: None,
     };
 
+    /// True unless more input, output or time is needed first.
+    #[must_use]
+    pub const fn is_progress(&self) -> bool {
+        self.consumed > 0 || self.event.is_some()
+    }
+
     const fn event(event: Event<'i>) -> Self {
         Self {
             consumed: 0,
@@ -362,8 +368,8 @@ impl<'b> Client<'b> {
 
     /// Reads from the front of `input`, at most one packet, and does what is due `now`.
     ///
-    /// Call it again, with the input less [`consumed`](Step::consumed), until it returns neither
-    /// progress nor an event. Then it wants more input than it was shown, or that
+    /// Call it again, with the input less [`consumed`](Step::consumed), as long as
+    /// [`is_progress`](Step::is_progress). Then it wants more input than it was shown, or that
     /// [`transmit`](Self::transmit) is sent first. `process(&[], now)` looks at the time only.
     ///
     /// Report what was sent with [`transmitted`](Self::transmitted) before showing what was
@@ -403,13 +409,15 @@ impl<'b> Client<'b> {
             _ => self
                 .read(input, capacity.min(self.config.max_whole))
                 .and_then(|step| match self.timers.expired() {
-                    Some(timeout) if step == Step::NOTHING => Err(timeout.into()),
+                    Some(timeout) if !step.is_progress() => Err(timeout.into()),
                     _ => Ok(step),
                 }),
         };
         match step {
             Ok(step) => {
-                self.seen = input.len() - step.consumed;
+                if !input.is_empty() {
+                    self.seen = input.len() - step.consumed;
+                }
                 self.settle();
                 Ok(step)
             }

@@ -27,7 +27,7 @@ use crate::wire::{PacketId, Properties, Publish, QoS};
 ///         let message = OwnedPublish::new(&publish, &input);
 ///         assert_eq!(message.topic(), "t");
 ///     }
-///     if step.consumed == 0 && step.event.is_none() {
+///     if !step.is_progress() {
 ///         break;
 ///     }
 ///     input.advance(step.consumed);

@@ -62,7 +62,7 @@ impl<'b> RxBuf<'b> {
             let input = bytes.get(self.head..self.tail).unwrap_or_default();
             let step = client.step(input, now, capacity)?;
             self.head += step.consumed;
-            if step.event.is_some() || step.consumed == 0 {
+            if step.event.is_some() || !step.is_progress() {
                 return Ok(step.event);
             }
         }
