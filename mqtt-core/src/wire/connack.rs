@@ -79,7 +79,7 @@ impl Body for ConnAck<'_> {
         );
         out.require(
             !self.session_present || !self.code.is_error() && version != Version::V31,
-            EncodeError::Version,
+            EncodeError::SessionPresent,
         );
         out.u8(self.session_present.into());
         if version == Version::V5 {

@@ -38,12 +38,16 @@ pub enum DecodeError {
     /// CONNACK flags other than session present `[MQTT-3.2.2-1]`, or session present together
     /// with a refusal `[MQTT-3.2.2-6]`.
     ConnAckFlags,
-    /// A topic name that is empty without an alias, or holds a wildcard `[MQTT-3.3.2-2]`.
+    /// A topic name that is empty where none may be, or holds a wildcard `[MQTT-3.3.2-2]`.
     TopicName,
+    /// A topic name that is empty without a topic alias in its place.
+    NoTopic,
     /// A topic filter with a misplaced wildcard or a malformed `$share` prefix `[MQTT-4.7.1-1]`.
     TopicFilter,
-    /// Reserved subscription options, or No Local on a shared subscription `[MQTT-3.8.3-4]`.
+    /// A QoS or Retain Handling of 3, or No Local on a shared subscription `[MQTT-3.8.3-4]`.
     SubscriptionOptions,
+    /// Reserved bits of the subscription options `[MQTT-3.8.3-5]`.
+    ReservedOptions,
     /// No filter, or no reason code, where at least one must stand `[MQTT-3.8.3-2]`.
     EmptyList,
     /// A property that does not exist or does not belong to this packet.
@@ -61,16 +65,16 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// The reason code for the DISCONNECT that answers such bytes.
+    /// The reason code for the DISCONNECT, or CONNACK, that answers such bytes.
     #[must_use]
     pub const fn reason_code(self) -> ReasonCode {
         match self {
             Self::Protocol => ReasonCode::UnsupportedProtocolVersion,
             Self::ClientId => ReasonCode::ClientIdentifierNotValid,
-            Self::TopicName => ReasonCode::TopicNameInvalid,
-            Self::TopicFilter => ReasonCode::TopicFilterInvalid,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,
-            Self::EmptyList
+            Self::NoTopic
+            | Self::SubscriptionOptions
+            | Self::EmptyList
             | Self::PropertyRepeated
             | Self::PropertyValue
             | Self::AuthenticationMethod
@@ -97,8 +101,10 @@ impl fmt::Display for DecodeError {
             Self::ClientId => "empty client identifier not allowed here",
             Self::ConnAckFlags => "invalid CONNACK flags",
             Self::TopicName => "invalid topic name",
+            Self::NoTopic => "neither topic name nor topic alias",
             Self::TopicFilter => "invalid topic filter",
             Self::SubscriptionOptions => "invalid subscription options",
+            Self::ReservedOptions => "reserved subscription options",
             Self::EmptyList => "empty list",
             Self::PropertyNotAllowed => "property does not belong to this packet",
             Self::PropertyRepeated => "property stands more than once",
@@ -149,6 +155,8 @@ pub enum EncodeError {
     /// An empty client identifier where this version and the clean start flag do not allow one
     /// `[MQTT-3.1.3-7]`.
     ClientId,
+    /// Session present together with a refusal, or in 3.1 `[MQTT-3.2.2-6]`.
+    SessionPresent,
     /// A password without a user name before 5.0 `[MQTT-3.1.2-22]`.
     PasswordWithoutUsername,
     /// No filter, or no reason code, where at least one must stand `[MQTT-3.8.3-2]`.
@@ -181,6 +189,7 @@ impl fmt::Display for EncodeError {
             Self::PacketId => "packet identifier does not fit the QoS",
             Self::Dup => "DUP set at QoS 0",
             Self::ClientId => "empty client identifier not allowed here",
+            Self::SessionPresent => "session present does not fit here",
             Self::PasswordWithoutUsername => "password without a user name",
             Self::EmptyList => "empty list",
             Self::NoLocalShared => "No Local on a shared subscription",

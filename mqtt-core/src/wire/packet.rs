@@ -45,7 +45,7 @@ pub enum Packet<'a> {
 impl<'a> Packet<'a> {
     /// Reads the packet at the front of `input` and its length; `None` when it is cut off.
     ///
-    /// CONNECT is read in the version that it names itself.
+    /// CONNECT is read in the version that it names itself, but for its fixed header.
     ///
     /// # Errors
     /// If the bytes cannot become a packet of this version, whatever follows.

@@ -68,7 +68,11 @@ impl<'a> Publish<'a> {
             properties,
             payload: &[],
         };
-        if !publish.has_topic(version) {
+        if publish.topic.is_empty() && version == Version::V5 {
+            if publish.topic_alias().is_none() {
+                return fail(DecodeError::NoTopic);
+            }
+        } else if TopicName::new(publish.topic).is_err() {
             return fail(DecodeError::TopicName);
         }
         Ok((i, publish))

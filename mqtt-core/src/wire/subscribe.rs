@@ -63,6 +63,9 @@ impl<'a> Sealed<'a> for Filter<'a> {
     fn parse(i: &'a [u8]) -> Parsed<'a, Self> {
         let (i, topic) = <&str>::parse(i)?;
         let (i, options) = be_u8(i)?;
+        if options & 0b1100_0000 != 0 {
+            return fail(DecodeError::ReservedOptions);
+        }
         let retain_handling = match options >> 4 {
             0 => RetainHandling::Send,
             1 => RetainHandling::SendIfNew,
@@ -70,7 +73,7 @@ impl<'a> Sealed<'a> for Filter<'a> {
             _ => return fail(DecodeError::SubscriptionOptions),
         };
         let Some(qos) = QoS::from_u8(options & 0b11) else {
-            return fail(DecodeError::QoS);
+            return fail(DecodeError::SubscriptionOptions);
         };
         let filter = Self {
             topic,
@@ -148,8 +151,10 @@ impl<'a> Subscribe<'a> {
             let (i, properties) = properties(i, Place::Subscribe, version)?;
             let (i, filters) = list(i, |filter: &Filter<'_>| {
                 let shared = filter.topic.starts_with("$share/");
-                let reserved = version != Version::V5 && filter.options() & !0b11 != 0;
-                if reserved || filter.no_local && shared {
+                if version != Version::V5 && filter.options() & !0b11 != 0 {
+                    return Err(DecodeError::ReservedOptions);
+                }
+                if filter.no_local && shared {
                     return Err(DecodeError::SubscriptionOptions);
                 }
                 Ok(())

@@ -72,6 +72,9 @@ impl<'a> TopicName<'a> {
 }
 
 /// A pattern of topics to subscribe to, perhaps shared (`$share/group/filter`).
+///
+/// Shared subscriptions are part of 5.0, but brokers offer them to older clients, too. So
+/// `$share/` begins one in every version.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TopicFilter<'a>(&'a str);
 

@@ -179,19 +179,6 @@ fn connect_names_its_own_version() {
     }
 }
 
-/// MQTT 3.1, CONNECT, User Name flag: the Remaining Length takes precedence over the flags, a
-/// missing user name or password is valid.
-#[test]
-fn connect_of_3_1_may_announce_a_user_name_that_is_missing() {
-    for flags in ["82", "C2"] {
-        reads(
-            Version::V31,
-            &format!("10 10 0006 'MQIsdp' 03 {flags} 000A 0002 'id'"),
-            plain(Version::V31),
-        );
-    }
-}
-
 #[test]
 fn connack_before_5_0() {
     let accepted = ConnAck::new(false, ReasonCode::Success);

@@ -364,26 +364,6 @@ fn shared_subscription() {
     );
 }
 
-/// Shared subscriptions are new in 5.0 (4.8.2). Before, these are filters like any other.
-#[test]
-fn no_shared_subscriptions_before_5_0() {
-    for (filter, figure) in [
-        ("$share/#", "82 0D 0001 0008 '$share/#' 00"),
-        ("$share/+/", "82 0E 0001 0009 '$share/+/' 00"),
-        ("$share/a", "82 0D 0001 0008 '$share/a' 00"),
-    ] {
-        both_ways(
-            Version::V311,
-            Subscribe {
-                packet_id: id(1),
-                properties: Properties::EMPTY,
-                filters: List::from(&[Filter::new(filter, QoS::AtMostOnce)]),
-            },
-            figure,
-        );
-    }
-}
-
 /// Figures 3.26 of 3.1.1 and 3-25 of 5.0: QoS 0, QoS 2 and a failure.
 #[test]
 fn suback_example() {

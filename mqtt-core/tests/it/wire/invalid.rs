@@ -5,7 +5,6 @@ use mqtt_core::wire::{
     ReasonCode::{
         self, ClientIdentifierNotValid as CLIENT_ID, MalformedPacket as MALFORMED,
         ProtocolError as PROTOCOL, TopicAliasInvalid as TOPIC_ALIAS,
-        TopicFilterInvalid as TOPIC_FILTER, TopicNameInvalid as TOPIC_NAME,
         UnsupportedProtocolVersion as VERSION,
     },
     Version,
@@ -33,8 +32,10 @@ pub(super) const ERRORS: &[E] = &[
     E::ClientId,
     E::ConnAckFlags,
     E::TopicName,
+    E::NoTopic,
     E::TopicFilter,
     E::SubscriptionOptions,
+    E::ReservedOptions,
     E::EmptyList,
     E::PropertyNotAllowed,
     E::PropertyRepeated,
@@ -327,7 +328,7 @@ fn connect_payload() {
     // The will's topic.
     refuses(
         E::TopicName,
-        TOPIC_NAME,
+        MALFORMED,
         &[
             (ALL, "10 0004 'MQTT' 04 06 0000 0001 'c' 0000 0000"),
             (ALL, "10 0004 'MQTT' 04 06 0000 0001 'c' 0003 'w/#' 0000"),
@@ -424,7 +425,7 @@ fn publish_flags() {
 fn publish_topic() {
     refuses(
         E::TopicName,
-        TOPIC_NAME,
+        MALFORMED,
         &[
             // Wildcards [MQTT-3.3.2-2].
             (ALL, "30 0001 '#' 00"),
@@ -457,7 +458,8 @@ fn publish_without_topic_and_alias_is_a_protocol_error() {
         "30 0000 02 01 01",
     ] {
         let error = decode(Version::V5, &framed(figure)).unwrap_err();
-        assert_eq!(error.reason_code(), PROTOCOL, "{figure}");
+        assert_eq!(error, E::NoTopic, "{figure}");
+        assert_eq!(error.reason_code(), PROTOCOL);
     }
 }
 
@@ -578,7 +580,7 @@ fn topic_filters() {
             assert_eq!(decode(version, &bytes), Err(E::TopicFilter), "{filter}");
         }
     }
-    assert_eq!(E::TopicFilter.reason_code(), TOPIC_FILTER);
+    assert_eq!(E::TopicFilter.reason_code(), MALFORMED);
 }
 
 /// Bits 6 and 7 [MQTT-3.8.3-5]; before 5.0, bits 2 to 7 ([MQTT-3-8.3-4] of 3.1.1) and QoS 3.
@@ -596,7 +598,7 @@ fn reserved_subscription_options() {
         }
         if options & 0b1100_0000 != 0 {
             let error = decode(Version::V5, &v5).unwrap_err();
-            assert_eq!(error, E::SubscriptionOptions, "{options:02X}");
+            assert_eq!(error, E::ReservedOptions, "{options:02X}");
             assert_eq!(error.reason_code(), MALFORMED);
         } else {
             let allowed = options & 0b11 != 3 && options >> 4 != 3;

@@ -126,6 +126,32 @@ fn codes_of_5_0() {
     }
 }
 
+/// One code that does not belong is enough, wherever it stands.
+#[test]
+fn one_wrong_code_among_right_ones() {
+    let wrong = ReasonCode::Banned;
+    for at in 0..3 {
+        let mut codes = [ReasonCode::Success; 3];
+        codes[at] = wrong;
+        let [a, b, c] = codes.map(|code| code as u8);
+        let suback = SubAck {
+            packet_id: id(10),
+            properties: Properties::EMPTY,
+            codes: List::from(&codes),
+        };
+        let unsuback = UnsubAck {
+            packet_id: id(10),
+            properties: Properties::EMPTY,
+            codes: List::from(&codes),
+        };
+        for (first, packet) in [(0x90, suback.into()), (0xB0, unsuback.into())] {
+            assert_eq!(encode(Version::V5, &packet), Err(EncodeError::ReasonCode));
+            let bytes = frame(first, &[0, 10, 0, a, b, c]);
+            assert_eq!(decode(Version::V5, &bytes), Err(DecodeError::ReasonCode));
+        }
+    }
+}
+
 /// All 43 codes have a use, and no others exist.
 #[test]
 fn codes_that_exist() {

@@ -349,10 +349,12 @@ fn property_values() {
 #[test]
 fn session_present_where_it_cannot_be() {
     let refusal = ConnAck::new(true, ReasonCode::NotAuthorized);
-    for &version in SINCE_3_1_1 {
-        assert!(encode(version, &refusal.into()).is_err());
-    }
-    refuses(V31, ConnAck::new(true, ReasonCode::Success), E::Version);
+    refuses(SINCE_3_1_1, refusal, E::SessionPresent);
+    refuses(
+        V31,
+        ConnAck::new(true, ReasonCode::Success),
+        E::SessionPresent,
+    );
 }
 
 #[test]
