@@ -7,8 +7,8 @@ use crate::session::{Delivery, Inbox, Outbox, Settled, State};
 use crate::time::Instant;
 use crate::wire::{
     Ack, Auth, Body, ConnAck, DecodeError, Disconnect, Filter, FixedHeader, List, Packet, PacketId,
-    PacketType, Property, Publish, QoS, ReasonCode, SubAck, Subscribe, UnsubAck, Unsubscribe,
-    Version, head_len,
+    PacketType, Properties, Property, Publish, QoS, ReasonCode, SubAck, Subscribe, UnsubAck,
+    Unsubscribe, Version, head_len,
 };
 use crate::{Buffers, wire};
 
@@ -45,18 +45,10 @@ pub struct Client<'b> {
     maximum_packet_size: usize,
     // What the application is to be told.
     aborted: bool,
-    writable: Writable,
-}
-
-/// Whether the application waits for room.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Writable {
-    /// Nothing was refused.
-    Unasked,
-    /// Something was refused.
-    Refused,
-    /// Something was refused, and room has returned since.
-    Room,
+    /// The resources that something was refused for, one bit each.
+    refused: u8,
+    /// True if one of them has room again.
+    writable: bool,
 }
 
 /// What one call of [`Client::process`] did.
@@ -114,7 +106,8 @@ impl<'b> Client<'b> {
             seen: 0,
             maximum_packet_size: usize::MAX,
             aborted: false,
-            writable: Writable::Unasked,
+            refused: 0,
+            writable: false,
         }
     }
 
@@ -160,6 +153,10 @@ impl<'b> Client<'b> {
             .push(&config.connect(&own), config.version, usize::MAX)?;
         self.maximum_packet_size = maximum_packet_size as usize;
         self.phase = Phase::Connecting;
+        if config.acknowledgement == Acknowledgement::Automatic {
+            // Nobody will acknowledge what was left from before.
+            self.inbox.connection_lost(false);
+        }
         self.timers
             .connecting(config.connect_timeout, config.ping_timeout);
         Ok(())
@@ -296,11 +293,11 @@ impl<'b> Client<'b> {
     /// [`UsageError::UnknownPacketId`] if no such message waits. After a lost connection that is
     /// so for QoS 1: the server sends the message again.
     pub fn acknowledge(&mut self, id: PacketId) -> Result<(), Error> {
-        if self.inbox.accept(id) {
-            Ok(())
-        } else {
-            Err(UsageError::UnknownPacketId.into())
+        if !self.inbox.accept(id) {
+            return Err(UsageError::UnknownPacketId.into());
         }
+        self.settle();
+        Ok(())
     }
 
     /// Sends a step of an extended authentication; 5.0 only.
@@ -311,6 +308,10 @@ impl<'b> Client<'b> {
     pub fn authenticate(&mut self, auth: &Auth<'_>) -> Result<(), Error> {
         if !matches!(self.phase, Phase::Connecting | Phase::Online) {
             return Err(UsageError::NotConnected.into());
+        }
+        let is_early = auth.code == ReasonCode::ReAuthenticate && self.phase != Phase::Online;
+        if is_early || self.method().is_none() {
+            return Err(UsageError::Authentication.into());
         }
         self.control
             .push(auth, self.config.version, self.max_transmit())
@@ -334,7 +335,11 @@ impl<'b> Client<'b> {
         if self.phase != Phase::Online {
             return Err(UsageError::NotConnected.into());
         }
-        self.settle();
+        // A session that was to end with the connection cannot be prolonged (3.14.2.2.2).
+        let prolongs = |property: Property<'_>| matches!(property, Property::SessionExpiryInterval(seconds) if seconds > 0);
+        if self.config.session_expiry == 0 && packet.properties.iter().any(prolongs) {
+            return Err(UsageError::Property.into());
+        }
         self.control
             .push(packet, self.config.version, self.max_transmit())?;
         self.phase = Phase::Closing;
@@ -362,6 +367,8 @@ impl<'b> Client<'b> {
         self.reading = Reading::Packet;
         self.seen = 0;
         self.outbox.connection_lost();
+        self.room_returned(Resource::Window);
+        self.room_returned(Resource::Control);
         self.inbox
             .connection_lost(self.config.acknowledgement == Acknowledgement::Manual);
     }
@@ -434,7 +441,8 @@ impl<'b> Client<'b> {
         match self.source() {
             Source::Control => self.control.unsent(),
             Source::Messages => self.outbox.transmit(),
-            Source::Rest => self.outbox.rest_of_packet(),
+            Source::RestOfControl => self.control.rest_of_packet(),
+            Source::RestOfMessage => self.outbox.rest_of_packet(),
             Source::Nothing => &[],
         }
     }
@@ -446,12 +454,20 @@ impl<'b> Client<'b> {
             return;
         }
         match self.source() {
-            Source::Control => self.control.advance(n),
-            Source::Messages | Source::Rest => self.outbox.transmitted(n),
+            Source::Control | Source::RestOfControl => {
+                self.control.advance(n);
+                self.room_returned(Resource::Control);
+            }
+            Source::Messages | Source::RestOfMessage => {
+                let room = self.outbox.room();
+                self.outbox.transmitted(n);
+                if self.outbox.room() > room {
+                    self.room_returned(Resource::Messages);
+                }
+            }
             Source::Nothing => return,
         }
         self.timers.sent();
-        self.room_returned();
         if self.phase == Phase::Closing && self.source() == Source::Nothing {
             self.close();
         }
@@ -492,8 +508,9 @@ impl<'b> Client<'b> {
         let control = !self.control.is_empty();
         match self.phase {
             Phase::Offline => Source::Nothing,
-            _ if self.outbox.is_partial() && control => Source::Rest,
-            Phase::Closing if messages && !self.control.is_partial() => Source::Messages,
+            _ if self.outbox.is_partial() && control => Source::RestOfMessage,
+            Phase::Closing if messages && self.control.is_partial() => Source::RestOfControl,
+            Phase::Closing if messages => Source::Messages,
             _ if control => Source::Control,
             _ if messages => Source::Messages,
             _ => Source::Nothing,
@@ -505,16 +522,20 @@ impl<'b> Client<'b> {
         self.server.maximum_packet_size as usize
     }
 
-    fn note_refusal<T>(&mut self, result: &Result<T, Error>) {
-        if matches!(result, Err(Error::Full(_))) {
-            self.writable = Writable::Refused;
+    const fn note_refusal<T>(&mut self, result: &Result<T, Error>) {
+        if let Err(Error::Full(resource)) = result {
+            self.refused |= 1 << *resource as u8;
         }
     }
 
-    fn room_returned(&mut self) {
-        if self.writable == Writable::Refused {
-            self.writable = Writable::Room;
-        }
+    const fn room_returned(&mut self, resource: Resource) {
+        self.writable |= self.refused & 1 << resource as u8 != 0;
+    }
+
+    /// A slot is free again.
+    const fn slot_returned(&mut self) {
+        self.room_returned(Resource::Slots);
+        self.room_returned(Resource::Window);
     }
 
     /// What happened without input.
@@ -524,11 +545,12 @@ impl<'b> Client<'b> {
             return Some(Event::Aborted);
         }
         if let Some(id) = self.outbox.take_lost() {
-            self.room_returned();
+            self.slot_returned();
             return Some(Event::Lost(id));
         }
-        if self.writable == Writable::Room && self.phase != Phase::Closed {
-            self.writable = Writable::Unasked;
+        if self.writable && self.phase != Phase::Closed {
+            self.writable = false;
+            self.refused = 0;
             return Some(Event::Writable);
         }
         None
@@ -556,8 +578,11 @@ impl<'b> Client<'b> {
             }
         }
         if self.timers.wants_ping() {
-            self.control
-                .push_reserved(&Packet::PingReq, self.config.version);
+            // While one waits for its answer, whatever is queued breaks the silence as well.
+            if !self.timers.is_pinging() || self.control.is_empty() {
+                self.control
+                    .push_reserved(&Packet::PingReq, self.config.version);
+            }
             self.timers.pinged();
         }
     }
@@ -577,12 +602,16 @@ impl<'b> Client<'b> {
     }
 
     /// The connection is over at once. In 5.0 a server that broke the protocol is told so, unless
-    /// it did not even wait for CONNECT.
+    /// it did not even wait for CONNECT, or DISCONNECT is on its way already.
     fn fail(&mut self, error: &Error) {
         let is_unsent = self.phase == Phase::Connecting
             && !self.control.is_empty()
             && !self.control.is_partial();
+        let was_closing = self.phase == Phase::Closing;
         self.close();
+        if was_closing {
+            return;
+        }
         self.control.keep_partial();
         if let (Error::Peer(error), Version::V5, false) = (error, self.config.version, is_unsent) {
             let disconnect = Disconnect::new(error.reason_code());
@@ -613,8 +642,10 @@ impl<'b> Client<'b> {
             PacketType::ConnAck if self.phase == Phase::Connecting => {
                 Taken::Event(self.connack(ConnAck::decode(body, version)?)?)
             }
-            PacketType::Auth if self.uses_authentication() => {
-                Taken::Event(Event::Auth(Auth::decode(body, version)?))
+            PacketType::Auth if self.method().is_some() => {
+                let auth = Auth::decode(body, version)?;
+                self.check_method(&auth.properties)?;
+                Taken::Event(Event::Auth(auth))
             }
             _ if self.phase == Phase::Connecting => {
                 return Err(PeerError::UnexpectedPacket(packet).into());
@@ -622,8 +653,8 @@ impl<'b> Client<'b> {
             PacketType::Publish => self.receive(Publish::decode(header.flags, body, version)?)?,
             PacketType::PubAck => Taken::Event(self.puback(Ack::decode(packet, body, version)?)?),
             PacketType::PubRec => self.pubrec(Ack::decode(packet, body, version)?),
-            PacketType::PubRel => self.pubrel(&Ack::decode(packet, body, version)?),
-            PacketType::PubComp => Taken::Event(self.pubcomp(Ack::decode(packet, body, version)?)?),
+            PacketType::PubRel => self.pubrel(&Ack::decode(packet, body, version)?)?,
+            PacketType::PubComp => self.pubcomp(Ack::decode(packet, body, version)?)?,
             PacketType::SubAck => {
                 let suback = SubAck::decode(body, version)?;
                 self.answer(suback.packet_id, State::Subscribe, packet, &suback.codes)?;
@@ -646,6 +677,10 @@ impl<'b> Client<'b> {
             PacketType::PingResp => return Err(DecodeError::TrailingBytes.into()),
             PacketType::Disconnect if version == Version::V5 => {
                 let disconnect = Disconnect::decode(body, version)?;
+                let expiry = |property| matches!(property, Property::SessionExpiryInterval(_));
+                if disconnect.properties.iter().any(expiry) {
+                    return Err(PeerError::UnexpectedProperty.into());
+                }
                 self.control.keep_partial();
                 self.close();
                 Taken::Event(Event::Disconnected(disconnect))
@@ -750,10 +785,18 @@ impl<'b> Client<'b> {
         Step { consumed: n, event }
     }
 
-    fn uses_authentication(&self) -> bool {
-        let method =
-            |property: &Property<'_>| matches!(property, Property::AuthenticationMethod(_));
-        self.config.properties.iter().any(method)
+    /// The authentication method of CONNECT.
+    fn method(&self) -> Option<&'b str> {
+        self.config.properties.iter().find_map(method)
+    }
+
+    /// The server has no other authentication method than ours `[MQTT-4.12.0-5]`,
+    /// `[MQTT-4.12.0-6]`.
+    fn check_method(&self, properties: &Properties<'_>) -> Result<(), PeerError> {
+        match properties.iter().find_map(|property| method(&property)) {
+            Some(theirs) if self.method() != Some(theirs) => Err(PeerError::UnexpectedProperty),
+            _ => Ok(()),
+        }
     }
 
     fn connack<'i>(&mut self, connack: ConnAck<'i>) -> Result<Event<'i>, Error> {
@@ -771,6 +814,7 @@ impl<'b> Client<'b> {
         if connack.session_present && clean_start {
             return Err(PeerError::SessionPresent.into());
         }
+        self.check_method(&connack.properties)?;
         // 3.1 does not say, but a session without clean start goes on.
         let session_present = connack.session_present || version == Version::V31 && !clean_start;
         self.server = Server::new(&connack);
@@ -780,9 +824,14 @@ impl<'b> Client<'b> {
         if !session_present {
             self.inbox.clear();
         }
-        self.outbox.resume(session_present);
-        self.outbox.admit(self.server.receive_maximum);
-        self.room_returned();
+        let room = self.outbox.room();
+        let server = self.server;
+        self.outbox
+            .resume(session_present, |flags, len| server.takes(flags, len));
+        self.outbox.admit(server.receive_maximum);
+        if self.outbox.room() > room {
+            self.room_returned(Resource::Messages);
+        }
         Ok(Event::Connected(connack))
     }
 
@@ -798,15 +847,19 @@ impl<'b> Client<'b> {
         if delivery != Delivery::New {
             return Ok(Some(delivery));
         }
-        if self.inbox.is_exhausted() {
-            // Before 5.0 the server knows of no limit. Acknowledgements that have not left yet
-            // make room; QoS 2 messages that wait for a PUBREL behind this one never would.
-            let waits = self.config.version != Version::V5 && self.inbox.is_full();
-            return if waits {
-                Ok(None)
-            } else {
-                Err(PeerError::ReceiveMaximumExceeded.into())
-            };
+        let inbox = &self.inbox;
+        let is_too_many = if self.config.version == Version::V5 {
+            inbox.is_exhausted() || inbox.is_full()
+        } else {
+            // Before 5.0 the server knows of no limit. What waits for an acknowledgement makes
+            // room once that has left; a QoS 2 identifier only goes with a PUBREL behind this.
+            if inbox.is_full() && inbox.capacity() > 0 {
+                return Ok(None);
+            }
+            inbox.is_full() || publish.qos == QoS::ExactlyOnce && inbox.is_set_full()
+        };
+        if is_too_many {
+            return Err(PeerError::ReceiveMaximumExceeded.into());
         }
         Ok(Some(Delivery::New))
     }
@@ -830,7 +883,7 @@ impl<'b> Client<'b> {
                 self.acknowledge_with(PacketType::PubRec, id, ReasonCode::Success);
                 return Ok(Taken::Silently);
             }
-            (Delivery::Unacknowledged | Delivery::Repeated, _) => return Ok(Taken::Silently),
+            (Delivery::Queued | Delivery::Repeated, _) => return Ok(Taken::Silently),
         }
         Ok(Taken::Event(Event::Publish(publish)))
     }
@@ -852,13 +905,13 @@ impl<'b> Client<'b> {
                 Taken::Event(Event::Published(ack))
             }
             Settled::Released => {
-                self.room_returned();
+                self.room_returned(Resource::Messages);
                 Taken::Silently
             }
             // The server may remember what we do not; this ends it on its side, too.
-            Settled::Unknown if ack.code.is_error() => Taken::Silently,
-            Settled::Unknown if !self.control.has_room() => Taken::NotYet,
-            Settled::Unknown => {
+            _ if ack.code.is_error() => Taken::Silently,
+            _ if !self.control.has_room() => Taken::NotYet,
+            _ => {
                 let code = self.not_found();
                 self.acknowledge_with(PacketType::PubRel, ack.packet_id, code);
                 Taken::Silently
@@ -866,9 +919,12 @@ impl<'b> Client<'b> {
         }
     }
 
-    fn pubrel<'i>(&mut self, ack: &Ack<'_>) -> Taken<'i> {
+    fn pubrel<'i>(&mut self, ack: &Ack<'_>) -> Result<Taken<'i>, Error> {
+        if self.inbox.is_queued(ack.packet_id) {
+            return Err(PeerError::UnknownPacketId(PacketType::PubRel).into());
+        }
         if !self.control.has_room() {
-            return Taken::NotYet;
+            return Ok(Taken::NotYet);
         }
         let known = self.inbox.remove(ack.packet_id);
         let code = if known {
@@ -877,23 +933,29 @@ impl<'b> Client<'b> {
             self.not_found()
         };
         self.acknowledge_with(PacketType::PubComp, ack.packet_id, code);
-        Taken::Silently
+        Ok(Taken::Silently)
     }
 
-    fn pubcomp<'i>(&mut self, ack: Ack<'i>) -> Result<Event<'i>, Error> {
+    fn pubcomp<'i>(&mut self, ack: Ack<'i>) -> Result<Taken<'i>, Error> {
         match self.outbox.pubcomp(ack.packet_id) {
             Settled::Done => {
                 self.settled();
-                Ok(Event::Published(ack))
+                Ok(Taken::Event(Event::Published(ack)))
             }
+            // The end of an exchange that only the server knew of, see `pubrec`.
+            Settled::Unknown => Ok(Taken::Silently),
             _ => Err(PeerError::UnknownPacketId(PacketType::PubComp).into()),
         }
     }
 
     /// A message is through: the next one may go.
     fn settled(&mut self) {
-        self.outbox.admit(self.server.receive_maximum);
-        self.room_returned();
+        // After a disconnect() the others stay for the next connection.
+        if self.phase == Phase::Online {
+            self.outbox.admit(self.server.receive_maximum);
+        }
+        self.slot_returned();
+        self.room_returned(Resource::Messages);
     }
 
     /// What 5.0 says to an unknown identifier; before, nothing can be said.
@@ -912,15 +974,14 @@ impl<'b> Client<'b> {
         packet: PacketType,
         codes: &List<'_, ReasonCode>,
     ) -> Result<(), Error> {
-        let filters = self
-            .outbox
-            .answered(id, state)
-            .ok_or(PeerError::UnknownPacketId(packet))?;
+        let filters = self.outbox.filters(id, state);
+        let filters = filters.ok_or(PeerError::UnknownPacketId(packet))?;
         let has_codes = packet == PacketType::SubAck || self.config.version == Version::V5;
         if has_codes && codes.iter().count() != filters as usize {
             return Err(PeerError::ReasonCodeCount.into());
         }
-        self.room_returned();
+        self.outbox.answered(id);
+        self.slot_returned();
         Ok(())
     }
 }
@@ -930,8 +991,9 @@ impl<'b> Client<'b> {
 enum Source {
     Control,
     Messages,
-    /// The rest of a message that was sent in part, before anything else.
-    Rest,
+    /// The rest of a packet that was sent in part, before anything else.
+    RestOfControl,
+    RestOfMessage,
     Nothing,
 }
 
@@ -942,4 +1004,11 @@ enum Taken<'i> {
     /// It concerns nobody but the client.
     Silently,
     Event(Event<'i>),
+}
+
+fn method<'a>(property: &Property<'a>) -> Option<&'a str> {
+    match *property {
+        Property::AuthenticationMethod(method) => Some(method),
+        _ => None,
+    }
 }

@@ -108,6 +108,9 @@ pub enum PeerError {
     /// SUBACK or UNSUBACK with more or fewer reason codes than there were filters
     /// `[MQTT-3.8.4-6]`.
     ReasonCodeCount,
+    /// A property that a server never sends in this packet `[MQTT-3.14.2-2]`, or another
+    /// authentication method than ours `[MQTT-4.12.0-5]`.
+    UnexpectedProperty,
 }
 
 impl PeerError {
@@ -119,7 +122,8 @@ impl PeerError {
             Self::UnexpectedPacket(_)
             | Self::UnknownPacketId(_)
             | Self::SessionPresent
-            | Self::ReasonCodeCount => ReasonCode::ProtocolError,
+            | Self::ReasonCodeCount
+            | Self::UnexpectedProperty => ReasonCode::ProtocolError,
             Self::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             Self::PacketTooLarge => ReasonCode::PacketTooLarge,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,
@@ -136,6 +140,7 @@ impl PeerError {
             Self::TopicAlias => 5,
             Self::SessionPresent => 6,
             Self::ReasonCodeCount => 7,
+            Self::UnexpectedProperty => 8,
         }
     }
 }
@@ -151,6 +156,7 @@ impl fmt::Display for PeerError {
             Self::TopicAlias => f.write_str("topic alias not agreed upon"),
             Self::SessionPresent => f.write_str("session present after a clean start"),
             Self::ReasonCodeCount => f.write_str("not one reason code for each filter"),
+            Self::UnexpectedProperty => f.write_str("unexpected property"),
         }
     }
 }
@@ -172,10 +178,13 @@ pub enum UsageError {
     UnknownPacketId,
     /// [`Buffers::tx`](crate::Buffers::tx) can never hold this packet.
     BufferTooSmall,
-    /// A property that the client sets itself.
+    /// A property that the client sets itself, or that contradicts an earlier packet.
     Property,
     /// Another version while messages are in flight, which are kept in the form of this one.
     Version,
+    /// AUTH although CONNECT had no authentication method `[MQTT-4.12.0-7]`, or to
+    /// re-authenticate before CONNACK `[MQTT-4.12.1-1]`.
+    Authentication,
     /// A QoS above the server's Maximum QoS `[MQTT-3.2.2-11]`.
     MaximumQoS,
     /// A retained message to a server that has none `[MQTT-3.2.2-14]`.
@@ -200,12 +209,13 @@ impl UsageError {
             Self::BufferTooSmall => 4,
             Self::Property => 5,
             Self::Version => 6,
-            Self::MaximumQoS => 7,
-            Self::RetainNotAvailable => 8,
-            Self::MaximumPacketSize => 9,
-            Self::WildcardNotAvailable => 10,
-            Self::SharedNotAvailable => 11,
-            Self::SubscriptionIdentifierNotAvailable => 12,
+            Self::Authentication => 7,
+            Self::MaximumQoS => 8,
+            Self::RetainNotAvailable => 9,
+            Self::MaximumPacketSize => 10,
+            Self::WildcardNotAvailable => 11,
+            Self::SharedNotAvailable => 12,
+            Self::SubscriptionIdentifierNotAvailable => 13,
         }
     }
 }
@@ -218,8 +228,9 @@ impl fmt::Display for UsageError {
             Self::AlreadyConnected => "already connected",
             Self::UnknownPacketId => "no message of this identifier waits for acknowledgement",
             Self::BufferTooSmall => "the packet does not fit the transmit buffer",
-            Self::Property => "the client sets this property itself",
+            Self::Property => "the application cannot set this property here",
             Self::Version => "messages of another protocol version are in flight",
+            Self::Authentication => "no extended authentication is possible now",
             Self::MaximumQoS => "the server does not support this QoS",
             Self::RetainNotAvailable => "the server does not support retained messages",
             Self::MaximumPacketSize => "the packet is larger than the server accepts",

@@ -52,6 +52,11 @@ impl<'b> Control<'b> {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
 
+    /// What is left of a packet that was sent in part.
+    pub(crate) fn rest_of_packet(&self) -> &[u8] {
+        self.unsent().get(..self.partial).unwrap_or_default()
+    }
+
     /// Marks `n` bytes as sent.
     pub(crate) fn advance(&mut self, n: usize) {
         let n = n.min(self.end - self.start);

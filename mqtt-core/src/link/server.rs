@@ -57,6 +57,12 @@ impl Server {
         }
     }
 
+    /// True if the server takes a PUBLISH with this first byte and length.
+    pub(crate) fn takes(&self, flags: u8, len: usize) -> bool {
+        let qos = QoS::from_u8(flags >> 1 & 0b11).unwrap_or_default();
+        self.check_message(qos, flags & 1 != 0).is_ok() && len <= self.maximum_packet_size as usize
+    }
+
     pub(crate) fn check_subscription(
         &self,
         filters: &[Filter<'_>],

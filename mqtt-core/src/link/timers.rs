@@ -13,7 +13,9 @@ pub(crate) struct Timers {
     keep_alive: Option<Duration>,
     last_sent: Instant,
     last_received: Instant,
-    /// When the PINGREQ that waits for its PINGRESP was queued.
+    /// When a PINGREQ was last queued.
+    last_ping: Instant,
+    /// When the PINGREQ was queued that waits for PINGRESP longest.
     ping: Option<Instant>,
     ping_timeout: Duration,
 }
@@ -62,9 +64,14 @@ impl Timers {
     }
 
     /// When the next PINGREQ is due. Silence of the server counts like our own, so that a link
-    /// that only swallows is noticed, too.
+    /// that only swallows is noticed, too; once asked, it may take its time.
     fn ping_due(&self) -> Option<Instant> {
-        Some(self.last_sent.min(self.last_received) + self.keep_alive?)
+        let ours = self.last_sent.max(self.last_ping);
+        let silent_since = match self.ping {
+            None => ours.min(self.last_received),
+            Some(_) => ours,
+        };
+        Some(silent_since + self.keep_alive?)
     }
 
     /// When waiting for PINGRESP ends. Whatever the server sends shows that it is there.
@@ -74,11 +81,17 @@ impl Timers {
 
     /// True if PINGREQ is to be sent now.
     pub(crate) fn wants_ping(&self) -> bool {
-        self.ping.is_none() && self.ping_due().is_some_and(|due| due <= self.now)
+        self.ping_due().is_some_and(|due| due <= self.now)
+    }
+
+    /// True if a PINGREQ waits for its PINGRESP.
+    pub(crate) const fn is_pinging(&self) -> bool {
+        self.ping.is_some()
     }
 
     pub(crate) fn pinged(&mut self) {
-        self.ping = Some(self.now);
+        self.last_ping = self.now;
+        self.ping = self.ping.or(Some(self.now));
     }
 
     pub(crate) fn ping_answered(&mut self) {
@@ -101,8 +114,7 @@ impl Timers {
 
     /// When to look again.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.connect
-            .or_else(|| self.ping_deadline())
-            .or_else(|| self.ping_due())
+        let deadlines = [self.connect, self.ping_deadline(), self.ping_due()];
+        deadlines.into_iter().flatten().min()
     }
 }

@@ -38,6 +38,11 @@ impl<'b> Arena<'b> {
         self.bytes.len()
     }
 
+    /// The number of bytes not in use.
+    pub(super) fn free(&self) -> usize {
+        self.bytes.len() - self.older.len() - self.newer.unwrap_or(0)
+    }
+
     fn is_newer(&self, offset: usize) -> bool {
         self.newer.is_some() && offset < self.older.start
     }

@@ -47,8 +47,8 @@ pub(crate) enum Delivery {
     New,
     /// It was delivered before and is to be acknowledged again `[MQTT-4.3.3-10]`.
     Repeated,
-    /// It was delivered before and the application has not acknowledged it yet.
-    Unacknowledged,
+    /// It was delivered before and waits for its turn to be acknowledged.
+    Queued,
 }
 
 #[derive(Debug)]
@@ -173,9 +173,14 @@ impl<'b> Inbox<'b> {
         Some(&mut self.cells.get_mut(index)?.unacknowledged)
     }
 
-    /// True if no further message can be taken in.
+    /// True if no further message can be queued.
     pub(crate) fn is_full(&self) -> bool {
         self.len == self.cells.len()
+    }
+
+    /// True if no further QoS 2 identifier can be noted.
+    pub(crate) fn is_set_full(&self) -> bool {
+        self.received >= self.cells.len()
     }
 
     /// True if the server has as many messages in flight as it may `[MQTT-3.3.4-9]`.
@@ -188,14 +193,18 @@ impl<'b> Inbox<'b> {
         if qos != QoS::ExactlyOnce || !self.is_received(id) {
             return Delivery::New;
         }
-        let waits = (0..self.len)
-            .filter_map(|n| self.queued(n))
-            .any(|m| m.id == id.get() && m.qos == QoS::ExactlyOnce && !m.accepted);
-        if waits {
-            Delivery::Unacknowledged
+        if self.is_queued(id) {
+            Delivery::Queued
         } else {
             Delivery::Repeated
         }
+    }
+
+    /// True if the QoS 2 message `id` has not had its PUBREC.
+    pub(crate) fn is_queued(&self, id: PacketId) -> bool {
+        (0..self.len)
+            .filter_map(|n| self.queued(n))
+            .any(|message| message.id == id.get() && message.qos == QoS::ExactlyOnce)
     }
 
     /// Notes the identifier of a new QoS 2 message.
@@ -259,17 +268,18 @@ impl<'b> Inbox<'b> {
     }
 
     /// The connection is lost. The server sends again what was not acknowledged: QoS 1 as if it
-    /// were new, QoS 2 to be recognised. A QoS 2 message that the application still holds
-    /// (`keep`) goes on waiting for it.
+    /// were new, QoS 2 to be recognised. QoS 2 messages that the application acknowledges itself
+    /// (`keep`) keep their place.
     pub(crate) fn connection_lost(&mut self, keep: bool) {
         for _ in 0..self.len {
             let Some(&message) = self.queued(0) else {
                 break;
             };
             self.pop();
-            if keep && message.qos == QoS::ExactlyOnce && !message.accepted {
-                if let Some(id) = PacketId::new(message.id) {
-                    self.push(id, message.qos);
+            if keep && message.qos == QoS::ExactlyOnce && self.len < self.cells.len() {
+                self.len += 1;
+                if let Some(last) = self.queued_mut(self.len - 1) {
+                    *last = message;
                 }
             }
         }
@@ -362,12 +372,14 @@ mod tests {
         inbox.connection_lost(true);
         assert!(!inbox.accept(id(1)));
         assert_eq!(inbox.delivery(id(1), QoS::AtLeastOnce), Delivery::New);
-        assert_eq!(
-            inbox.delivery(id(2), QoS::ExactlyOnce),
-            Delivery::Unacknowledged
-        );
-        assert_eq!(inbox.delivery(id(3), QoS::ExactlyOnce), Delivery::Repeated);
+        assert_eq!(inbox.delivery(id(2), QoS::ExactlyOnce), Delivery::Queued);
+        assert_eq!(inbox.delivery(id(3), QoS::ExactlyOnce), Delivery::Queued);
         assert!(inbox.accept(id(2)));
-        assert_eq!(inbox.due(), Some((id(2), QoS::ExactlyOnce)));
+        for number in [2, 3] {
+            assert_eq!(inbox.due(), Some((id(number), QoS::ExactlyOnce)));
+            inbox.pop();
+            let delivery = inbox.delivery(id(number), QoS::ExactlyOnce);
+            assert_eq!(delivery, Delivery::Repeated);
+        }
     }
 }

@@ -19,7 +19,9 @@ pub(crate) enum Settled {
     Done,
     /// It is one step; PUBREL follows.
     Released,
-    /// No message or request of this kind has this identifier.
+    /// The identifier is in use for something else.
+    Unexpected,
+    /// The identifier is not in use.
     Unknown,
 }
 
@@ -167,15 +169,17 @@ impl<'b> Outbox<'b> {
         }
     }
 
-    /// Ends a request and returns the number of its filters.
-    pub(crate) fn answered(&mut self, id: PacketId, state: State) -> Option<u32> {
+    /// The number of filters of a request that waits for its answer.
+    pub(crate) fn filters(&self, id: PacketId, state: State) -> Option<u32> {
         let index = self.slots.find(id)?;
-        if self.slots.state(index) != state {
-            return None;
+        (self.slots.state(index) == state).then(|| self.slots.value(index))
+    }
+
+    /// Ends a request.
+    pub(crate) fn answered(&mut self, id: PacketId) {
+        if let Some(index) = self.slots.find(id) {
+            self.slots.release(index);
         }
-        let filters = self.slots.value(index);
-        self.slots.release(index);
-        Some(filters)
     }
 
     /// Lets waiting messages be sent, up to `quota` in flight.
@@ -245,7 +249,8 @@ impl<'b> Outbox<'b> {
                 self.slots.release(index);
                 Settled::Done
             }
-            _ => Settled::Unknown,
+            Some(_) => Settled::Unexpected,
+            None => Settled::Unknown,
         }
     }
 
@@ -264,6 +269,11 @@ impl<'b> Outbox<'b> {
     /// Where the messages begin that may not be sent yet.
     fn limit(&self) -> Option<usize> {
         Some(self.slots.value(self.slots.first(State::Waiting)?) as usize)
+    }
+
+    /// The number of bytes in which further messages can be kept, in one piece or not.
+    pub(crate) fn room(&self) -> usize {
+        self.arena.free()
     }
 
     /// The messages to be sent next.
@@ -311,13 +321,23 @@ impl<'b> Outbox<'b> {
         self.reclaim();
     }
 
-    /// The server has kept the session, or not: makes ready to send again what it needs.
-    pub(crate) fn resume(&mut self, session_present: bool) {
+    /// The server has kept the session, or not: makes ready to send again what it needs. What it
+    /// does not take any more (`takes`: first byte and length of a packet) is lost.
+    pub(crate) fn resume(&mut self, session_present: bool, takes: impl Fn(u8, usize) -> bool) {
         if session_present {
             self.slots.set_state_all(State::Released, State::Releasing);
         } else {
             self.slots.set_state_all(State::Released, State::Lost);
-            self.lose_repeats();
+        }
+        let mut at = self.slots.first(State::Waiting);
+        while let Some(index) = at {
+            at = self.slots.next(index);
+            let packet = self.arena.packet(self.slots.value(index) as usize);
+            let flags = packet.first().copied().unwrap_or_default();
+            // What was sent belonged to the session that is gone; what was not is as good as new.
+            if flags & DUP != 0 && !session_present || !takes(flags, packet.len()) {
+                self.slots.set_state(index, State::Lost);
+            }
         }
         self.arena.advance_to_end();
         self.arena.compact(&mut Stored(&mut self.slots));
@@ -326,23 +346,6 @@ impl<'b> Outbox<'b> {
             self.arena.rewind(self.slots.value(first) as usize);
         }
         self.reclaim();
-    }
-
-    /// What was sent belonged to the session that is gone; what was not is as good as new.
-    fn lose_repeats(&mut self) {
-        let mut at = self.slots.first(State::Waiting);
-        while let Some(index) = at {
-            at = self.slots.next(index);
-            let offset = self.slots.value(index) as usize;
-            if self
-                .arena
-                .packet(offset)
-                .first()
-                .is_some_and(|flags| flags & DUP != 0)
-            {
-                self.slots.set_state(index, State::Lost);
-            }
-        }
     }
 
     /// Takes the next identifier whose loss is to be reported.
@@ -512,7 +515,7 @@ mod tests {
                         let begun = !wire.is_empty();
                         wire.clear();
                         outbox.connection_lost();
-                        outbox.resume(kept);
+                        outbox.resume(kept, |_, _| true);
                         outbox.admit(next);
                         quota = next;
                         if let (true, Some(first)) = (begun, expected.front_mut()) {
