@@ -317,8 +317,9 @@ impl<'b> Client<'b> {
             .push(auth, self.config.version, self.max_transmit())
     }
 
-    /// Ends the connection once everything handed over before is sent. The transport is to be
-    /// closed when [`is_closed`](Self::is_closed).
+    /// Ends the connection once everything is sent that the server takes now. The transport is to
+    /// be closed when [`is_closed`](Self::is_closed). Messages above QoS 0 that were held back, or
+    /// not acknowledged, stay for the next connection.
     ///
     /// # Errors
     /// [`Error::Full`] if there is no room now, [`UsageError::NotConnected`].
@@ -688,7 +689,7 @@ impl<'b> Client<'b> {
             _ => return Err(PeerError::UnexpectedPacket(packet).into()),
         };
         Ok(match taken {
-            Taken::NotYet => Step::NOTHING,
+            Taken::NotYet => self.hold_back(),
             Taken::Silently => Step {
                 consumed: header.packet_len(),
                 event: None,
@@ -698,6 +699,12 @@ impl<'b> Client<'b> {
                 event: Some(event),
             },
         })
+    }
+
+    /// Leaves a packet where it is. The PINGRESP that is waited for may be behind it.
+    const fn hold_back<'i>(&mut self) -> Step<'i> {
+        self.timers.received();
+        Step::NOTHING
     }
 
     /// Reads the beginning of a packet that is larger than the receive buffer.
@@ -728,7 +735,7 @@ impl<'b> Client<'b> {
         let total = header.remaining - len;
         let message = publish.packet_id.map(|id| (id, publish.qos));
         let Some(delivery) = self.delivery(&publish)? else {
-            return Ok(Step::NOTHING);
+            return Ok(self.hold_back());
         };
         let is_new = delivery == Delivery::New;
         if let (Some((id, QoS::ExactlyOnce)), true) = (message, is_new) {
@@ -760,7 +767,7 @@ impl<'b> Client<'b> {
                 // The second half of what `receive` does with a repeated message.
                 Some((id, qos)) if self.inbox.delivery(id, qos) == Delivery::Repeated => {
                     if !self.control.has_room() {
-                        return Step::NOTHING;
+                        return self.hold_back();
                     }
                     self.acknowledge_with(PacketType::PubRec, id, ReasonCode::Success);
                 }

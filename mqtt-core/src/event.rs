@@ -34,7 +34,8 @@ pub enum Event<'i> {
     /// message again, from its beginning.
     Aborted,
     /// A QoS 1 or 2 message of ours is through (PUBACK, PUBCOMP), or, if the code is an error,
-    /// was turned down (also PUBREC).
+    /// was turned down (PUBACK, PUBREC). PUBCOMP has one error, `PacketIdentifierNotFound`: the
+    /// server had the message, and has forgotten its identifier.
     Published(Ack<'i>),
     /// The answer to a subscription.
     Subscribed(SubAck<'i>),

@@ -103,10 +103,13 @@
 //! - `defmt`: `defmt::Format` for the public types.
 
 #![no_std]
-#![warn(
-    clippy::alloc_instead_of_core,
-    clippy::std_instead_of_alloc,
-    clippy::std_instead_of_core
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::alloc_instead_of_core,
+        clippy::std_instead_of_alloc,
+        clippy::std_instead_of_core
+    )
 )]
 
 #[cfg(feature = "alloc")]

@@ -59,7 +59,7 @@ impl Timers {
         self.last_sent = self.now;
     }
 
-    pub(crate) fn received(&mut self) {
+    pub(crate) const fn received(&mut self) {
         self.last_received = self.now;
     }
 

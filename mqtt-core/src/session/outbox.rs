@@ -363,8 +363,8 @@ mod tests {
     use crate::wire::Packet;
     use proptest::prelude::*;
     use std::collections::VecDeque;
+    use std::vec;
     use std::vec::Vec;
-    use std::{format, vec};
 
     const VERSION: Version = Version::V311;
 
@@ -395,7 +395,7 @@ mod tests {
     }
 
     /// A message, as the model knows it.
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, PartialEq)]
     struct Sent {
         id: Option<u16>,
         qos: QoS,
@@ -489,7 +489,7 @@ mod tests {
                         });
                         for got in receive(&mut wire) {
                             let next = expected.pop_front().unwrap();
-                            prop_assert_eq!(format!("{got:?}"), format!("{next:?}"));
+                            prop_assert_eq!(&got, &next);
                             if got.qos != QoS::AtMostOnce {
                                 unacknowledged.push(got);
                             }
