@@ -1,2 +1,50 @@
-//! placeholder
-fn main() {}
+//! The `mqtt` command: publish, subscribe, and a demonstration.
+
+mod args;
+mod connection;
+mod demo;
+mod failure;
+mod format;
+mod publish;
+mod subscribe;
+mod trace;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use clap::Parser;
+use clap::error::ErrorKind;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => {
+            // Help or version. Who closed our output does not want it.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            return failure::USAGE.into();
+        }
+        Err(error) => return report(false, &args::one_line(&error), failure::USAGE),
+    };
+    let (result, quiet) = match &cli.command {
+        Command::Pub(args) => (publish::run(args), args.connection.quiet),
+        Command::Sub(args) => (subscribe::run(args), args.connection.quiet),
+        Command::Demo(args) => (demo::run(args), false),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(quiet, &failure.sentence, failure.exit),
+    }
+}
+
+fn report(quiet: bool, sentence: &str, exit: u8) -> ExitCode {
+    if !quiet && !sentence.is_empty() {
+        // There is nowhere left to report that this failed.
+        let _ = writeln!(io::stderr().lock(), "mqtt: {sentence}");
+    }
+    exit.into()
+}

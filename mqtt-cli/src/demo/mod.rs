@@ -1,0 +1,196 @@
+//! `mqtt demo`: sends messages through a broker and checks what arrives.
+
+#[cfg(feature = "demo")]
+mod broker;
+mod cell;
+mod tally;
+
+use std::io::{self, Write};
+
+use mqtt_client::{QoS, Version};
+
+use crate::args::{DemoArgs, Target};
+use crate::failure::Failure;
+use cell::{Cell, Problem};
+use tally::Tally;
+
+const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+
+pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
+    let setting = Setting::new(args)?;
+    let mut table = Table::default();
+    let heading = format!(
+        "{} messages of {} bytes in each version and QoS, by way of {}.\n\n{}",
+        args.count, args.size, setting.name, HEADING
+    );
+    say(&heading);
+    for &version in &setting.versions {
+        for qos in LEVELS {
+            let cell = Cell {
+                target: &setting.target,
+                version,
+                qos,
+                count: args.count,
+                size: args.size as usize,
+                timeout: args.timeout,
+            };
+            let result = match cell.run() {
+                Err(Problem::Connection(failure)) => return Err(failure),
+                result => result,
+            };
+            let is_version_refused = matches!(&result, Err(Problem::Version(_)));
+            table.add(&cell, result, setting.are_versions_given);
+            if is_version_refused {
+                break;
+            }
+        }
+    }
+    if let Some(note) = setting.note {
+        say(&format!("\n{note}"));
+    }
+    table.conclusion()
+}
+
+/// Which broker, and what to try with it.
+struct Setting {
+    target: Target,
+    name: String,
+    versions: Vec<Version>,
+    are_versions_given: bool,
+    note: Option<&'static str>,
+    #[cfg(feature = "demo")]
+    _broker: Option<broker::Broker>,
+}
+
+impl Setting {
+    fn new(args: &DemoArgs) -> Result<Self, Failure> {
+        if !args.broker.is_given() {
+            return Self::embedded(args);
+        }
+        let target = args.broker.target();
+        Ok(Self {
+            name: format!("the broker at {target}"),
+            target,
+            versions: versions(args, &[Version::V31, Version::V311, Version::V5]),
+            are_versions_given: !args.versions.is_empty(),
+            note: None,
+            #[cfg(feature = "demo")]
+            _broker: None,
+        })
+    }
+
+    #[cfg(feature = "demo")]
+    fn embedded(args: &DemoArgs) -> Result<Self, Failure> {
+        let versions = versions(args, &[Version::V311, Version::V5]);
+        if versions.contains(&Version::V31) {
+            return Err(Failure::usage(
+                "the embedded broker does not speak MQTT 3.1: name another broker with --host",
+            ));
+        }
+        let broker = broker::Broker::start()
+            .map_err(|error| Failure::new(format!("Could not start the broker: {error}.")))?;
+        Ok(Self {
+            target: Target::local(broker.address()),
+            name: format!("an embedded broker on {}", broker.address()),
+            note: args.versions.is_empty().then_some(
+                "MQTT 3.1 is left out because the embedded broker does not speak it; \
+                 --host names another one.",
+            ),
+            versions,
+            are_versions_given: true,
+            _broker: Some(broker),
+        })
+    }
+
+    #[cfg(not(feature = "demo"))]
+    fn embedded(_: &DemoArgs) -> Result<Self, Failure> {
+        Err(Failure::usage(
+            "this build has no embedded broker: name one with --host or --url",
+        ))
+    }
+}
+
+fn versions(args: &DemoArgs, default: &[Version]) -> Vec<Version> {
+    let given = if args.versions.is_empty() {
+        default
+    } else {
+        &args.versions
+    };
+    let mut versions = given.to_vec();
+    versions.sort_unstable();
+    versions.dedup();
+    versions
+}
+
+const HEADING: &str = "\
+version  QoS     sent  received  duplicates       time  messages/s  verdict";
+
+/// What became of the cells so far.
+#[derive(Default)]
+struct Table {
+    kept: usize,
+    broken: usize,
+}
+
+impl Table {
+    fn add(&mut self, cell: &Cell<'_>, result: Result<Tally, Problem>, is_version_wanted: bool) {
+        let name = format!("{:<7}  {:>3}", cell.version.to_string(), cell.qos as u8);
+        match result {
+            Ok(tally) => {
+                let verdict = match tally.verdict(cell.qos) {
+                    Ok(verdict) => {
+                        self.kept += 1;
+                        verdict
+                    }
+                    Err(verdict) => {
+                        self.broken += 1;
+                        format!("BROKEN: {verdict}")
+                    }
+                };
+                say(&format!(
+                    "{name} {:>8}  {:>8}  {:>10}  {:>7.3} s  {:>10.0}  {verdict}",
+                    tally.sent,
+                    tally.received,
+                    tally.duplicates,
+                    tally.time.as_secs_f64(),
+                    tally.rate(),
+                ));
+            }
+            Err(Problem::Version(_)) if !is_version_wanted => {
+                let version = format!("{:<7}", cell.version.to_string());
+                say(&format!(
+                    "{version}    left out: the broker does not speak it"
+                ));
+            }
+            Err(
+                Problem::Connection(Failure { sentence, .. })
+                | Problem::Version(sentence)
+                | Problem::Other(sentence),
+            ) => {
+                self.broken += 1;
+                say(&format!("{name} {:52}BROKEN: {sentence}", ""));
+            }
+        }
+    }
+
+    fn conclusion(&self) -> Result<(), Failure> {
+        match self {
+            Self { kept: 0, broken: 0 } => Err(Failure::new(
+                "The broker speaks none of these versions: choose others with --versions.",
+            )),
+            Self { broken: 0, .. } => {
+                say("\nEvery message arrived exactly as often as its QoS promises.");
+                Ok(())
+            }
+            Self { broken, kept } => Err(Failure::new(format!(
+                "In {broken} of {} cases messages did not arrive as their QoS promises.",
+                broken + kept
+            ))),
+        }
+    }
+}
+
+fn say(line: &str) {
+    // The exit code says it, too.
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}

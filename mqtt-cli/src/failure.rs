@@ -1,0 +1,208 @@
+//! What goes wrong, in sentences that say what to do.
+
+use std::fmt::Display;
+use std::io;
+
+use mqtt_client::blocking;
+use mqtt_core::wire::{ConnAck, Disconnect, EncodeError, Properties, Property, ReasonCode};
+use mqtt_core::{Config, Error, Timeout, UsageError};
+use transport_tcp::ConnectError;
+
+use crate::args::Target;
+
+/// Exit code: the network, the broker or a file failed.
+const FAILED: u8 = 1;
+/// Exit code: wrong options.
+pub(crate) const USAGE: u8 = 2;
+/// Exit code: the time is up.
+const TIMED_OUT: u8 = 27;
+
+/// Why the command ends without success.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: u8,
+    /// For people; may be empty.
+    pub(crate) sentence: String,
+    /// True if the broker seems not to speak the version of the protocol.
+    pub(crate) is_version: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
+        Self {
+            exit: FAILED,
+            sentence: sentence.into(),
+            is_version: false,
+        }
+    }
+
+    pub(crate) fn usage(sentence: impl Into<String>) -> Self {
+        Self {
+            exit: USAGE,
+            ..Self::new(sentence)
+        }
+    }
+
+    /// The time of --timeout is up.
+    pub(crate) fn timed_out() -> Self {
+        Self {
+            exit: TIMED_OUT,
+            ..Self::new("")
+        }
+    }
+
+    /// No TCP connection.
+    pub(crate) fn connect(target: &Target, error: &ConnectError) -> Self {
+        let other = if target.is_url {
+            "Choose another in --url."
+        } else {
+            "Choose another with --host and --port."
+        };
+        Self::new(match error.kind() {
+            io::ErrorKind::ConnectionRefused => format!(
+                "Could not connect to {target}: connection refused. \
+                 Is a broker running there? {other}"
+            ),
+            io::ErrorKind::TimedOut => format!(
+                "Could not connect to {target}: no answer. \
+                 Check the address, and whether a firewall is in the way. {other}"
+            ),
+            io::ErrorKind::NotFound if error.tried().is_empty() => format!(
+                "Could not find the host {}: no address is known for this name. \
+                 Check its spelling. {other}",
+                target.host
+            ),
+            _ => {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                let cause = cause.unwrap_or_else(|| error.to_string());
+                format!("Could not connect to {target}: {cause}. {other}")
+            }
+        })
+    }
+
+    /// The broker's refusal of the connection.
+    pub(crate) fn refused(target: &Target, config: &Config<'_>, connack: &ConnAck<'_>) -> Self {
+        let advice = match connack.code {
+            ReasonCode::UnsupportedProtocolVersion => format!(
+                " It does not speak MQTT {}: choose another version with --protocol-version.",
+                config.version
+            ),
+            ReasonCode::ClientIdentifierNotValid => format!(
+                " The client identifier was {}: choose another with --id.",
+                config.client_id
+            ),
+            ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized => {
+                match (config.username, config.password) {
+                    (None, _) => {
+                        " Give a user name with --username and a password with --pw.".to_owned()
+                    }
+                    (_, None) => " Give a password with --pw.".to_owned(),
+                    _ => " Check --username and --pw.".to_owned(),
+                }
+            }
+            ReasonCode::ServerUnavailable | ReasonCode::ServerBusy => " Try later.".to_owned(),
+            ReasonCode::RetainNotSupported => " Leave out --will-retain.".to_owned(),
+            ReasonCode::QoSNotSupported => " Choose a lower --will-qos.".to_owned(),
+            _ => String::new(),
+        };
+        Self {
+            is_version: connack.code == ReasonCode::UnsupportedProtocolVersion,
+            ..Self::new(format!(
+                "The broker at {target} refuses the connection: {}.{advice}",
+                said(connack.code, &connack.properties)
+            ))
+        }
+    }
+
+    /// The broker's DISCONNECT.
+    pub(crate) fn disconnected(packet: &Disconnect<'_>, client_id: &str) -> Self {
+        let advice = if packet.code == ReasonCode::SessionTakenOver {
+            format!(
+                " Another client has connected as {client_id}: \
+                 choose another identifier with --id."
+            )
+        } else {
+            String::new()
+        };
+        Self::new(format!(
+            "The broker has closed the connection: {}.{advice}",
+            said(packet.code, &packet.properties)
+        ))
+    }
+
+    /// A call of the client failed, before CONNACK if `is_connecting`.
+    pub(crate) fn client(
+        target: &Target,
+        error: &blocking::Error<io::Error>,
+        is_connecting: bool,
+    ) -> Self {
+        use blocking::Error as E;
+        let sentence = match error {
+            E::Closed if is_connecting => format!(
+                "{target} has closed the connection in place of an answer. If it is an MQTT \
+                 broker, it may not speak this version: choose another with --protocol-version."
+            ),
+            E::Closed => format!("The broker at {target} has closed the connection."),
+            E::Stream(error) => format!("The connection to {target} has failed: {error}."),
+            E::Protocol(Error::Timeout(Timeout::Connect)) => format!(
+                "{target} has accepted the connection but does not answer. Is it an MQTT broker?"
+            ),
+            E::Protocol(Error::Timeout(_)) => {
+                format!("The broker at {target} does not answer anymore.")
+            }
+            E::Protocol(Error::Peer(error)) if is_connecting => {
+                format!("{target} does not speak MQTT as it should: {error}. Is it a broker?")
+            }
+            E::Protocol(Error::Usage(error)) => return Self::request(*error),
+            E::Unsent => {
+                format!(
+                    "The broker at {target} did not take everything before the connection ended."
+                )
+            }
+            error => format!("The connection to {target} has failed: {error}."),
+        };
+        Self {
+            is_version: is_connecting && matches!(error, E::Closed),
+            ..Self::new(sentence)
+        }
+    }
+
+    /// The client or, as it has said in CONNACK, the broker cannot do what was asked.
+    pub(crate) fn request(error: UsageError) -> Self {
+        let advice = match error {
+            UsageError::MaximumQoS => " Choose a lower one with --qos.",
+            UsageError::RetainNotAvailable => " Leave out --retain.",
+            UsageError::WildcardNotAvailable => " Choose topics without + and #.",
+            UsageError::MaximumPacketSize
+            | UsageError::BufferTooSmall
+            | UsageError::Encode(EncodeError::PacketTooLarge) => " Send it in smaller pieces.",
+            UsageError::Encode(EncodeError::PasswordWithoutUsername) => {
+                " Give a user name with --username."
+            }
+            _ => "",
+        };
+        Self::new(format!("This cannot be sent: {error}.{advice}"))
+    }
+
+    /// A file or standard input failed.
+    pub(crate) fn file(what: impl Display, error: &io::Error) -> Self {
+        Self::new(format!("Could not read {what}: {error}."))
+    }
+}
+
+/// A reason, in the broker's own words if it has some.
+pub(crate) fn said(code: ReasonCode, properties: &Properties<'_>) -> String {
+    let mut text = code.to_string();
+    for property in properties {
+        match property {
+            Property::ReasonString(words) if !words.is_empty() => {
+                text = format!("{text} ({})", words.escape_debug());
+            }
+            Property::ServerReference(server) => {
+                text = format!("{text}, use {}", server.escape_debug());
+            }
+            _ => {}
+        }
+    }
+    text
+}

@@ -1,0 +1,232 @@
+//! `mqtt pub`.
+
+use std::io::{self, BufRead, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mqtt_client::{Event, HeapStorage, Message, blocking};
+use mqtt_core::Error;
+use mqtt_core::wire::Property;
+
+use crate::args::{Place, PubArgs};
+use crate::connection::{self, Client, Identity};
+use crate::failure::{self, Failure};
+
+/// What other packets need of the buffer that messages leave by.
+const CONTROL: usize = 64 * 1024;
+/// Messages of this many bytes altogether may be on their way at a time.
+const MESSAGES: usize = 256 * 1024;
+/// The longest line of standard input.
+const MAX_LINE: usize = 16 * 1024 * 1024;
+/// How long to wait for the broker before looking at standard input again.
+const BUSY: Duration = Duration::from_millis(10);
+/// How long to wait for standard input before looking at the broker again.
+const IDLE: Duration = Duration::from_millis(200);
+
+pub(crate) fn run(args: &PubArgs) -> Result<(), Failure> {
+    let (topic, properties) = args.check()?;
+    let identity = Identity::new(&args.connection, &properties);
+    let config = identity.config(&args.connection);
+    let own = connection::of(&properties, Place::Publish);
+    let payload = payload(args)?;
+
+    let payload_len = payload.as_ref().map_or(MAX_LINE, Vec::len);
+    let message_len = payload_len + topic.len() + args.connection.properties_len() + 64;
+    let tx = CONTROL + message_len.max(MESSAGES);
+    let mut storage = HeapStorage::new(CONTROL, tx, args.max_inflight);
+    let mut publisher = Publisher {
+        args,
+        identity: &identity,
+        topic,
+        properties: &own,
+        client: Client::new(config, storage.split()),
+        published: 0,
+        refused: Vec::new(),
+    };
+    let trace = args.connection.debug.then_some(config.version);
+    let target = identity.target();
+    connection::open(&mut publisher.client, target, &config, trace, None)?;
+    match payload {
+        Some(payload) => publisher.publish_repeatedly(&payload)?,
+        None => publisher.publish_lines()?,
+    }
+    publisher.finish()
+}
+
+/// The payload of the messages; `None` if each line of standard input is one.
+fn payload(args: &PubArgs) -> Result<Option<Vec<u8>>, Failure> {
+    if args.stdin_line {
+        return Ok(None);
+    }
+    if let Some(text) = &args.message {
+        return Ok(Some(text.as_encoded_bytes().to_vec()));
+    }
+    if let Some(path) = &args.file {
+        let content = std::fs::read(path);
+        return content
+            .map(Some)
+            .map_err(|error| Failure::file(format_args!("the file {}", path.display()), &error));
+    }
+    let mut payload = Vec::new();
+    if args.stdin_file {
+        let read = io::stdin().lock().read_to_end(&mut payload);
+        read.map_err(|error| Failure::file("standard input", &error))?;
+    }
+    Ok(Some(payload))
+}
+
+struct Publisher<'a, 'b> {
+    args: &'a PubArgs,
+    identity: &'a Identity<'a>,
+    topic: &'a str,
+    properties: &'a [Property<'a>],
+    client: Client<'b>,
+    published: u64,
+    /// Why the broker turned messages down, one reason for each.
+    refused: Vec<String>,
+}
+
+impl Publisher<'_, '_> {
+    fn publish_repeatedly(&mut self, payload: &[u8]) -> Result<(), Failure> {
+        for n in 0..self.args.repeat {
+            if let (1.., Some(delay)) = (n, self.args.repeat_delay) {
+                self.wait(delay)?;
+            }
+            self.publish(payload)?;
+        }
+        Ok(())
+    }
+
+    fn publish_lines(&mut self) -> Result<(), Failure> {
+        let lines = lines();
+        loop {
+            let line = match lines.try_recv() {
+                Err(TryRecvError::Empty) if self.is_idle()? => match lines.recv_timeout(IDLE) {
+                    Ok(line) => line,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.poll(Some(Duration::ZERO))?;
+                        continue;
+                    }
+                },
+                Err(TryRecvError::Empty) => {
+                    self.poll(Some(BUSY))?;
+                    continue;
+                }
+                Err(TryRecvError::Disconnected) => return Ok(()),
+                Ok(line) => line,
+            };
+            let line = line.map_err(|error| Failure::file("standard input", &error))?;
+            if line.len() > MAX_LINE {
+                return Err(Failure::new(
+                    "A line of standard input is longer than 16 MiB: \
+                     publish all of it as one message with --stdin-file.",
+                ));
+            }
+            self.publish(&line)?;
+        }
+    }
+
+    /// Queues a message, as soon as there is room.
+    fn publish(&mut self, payload: &[u8]) -> Result<(), Failure> {
+        let message = Message::new(self.topic, payload)
+            .qos(self.args.qos)
+            .retain(self.args.retain)
+            .properties(self.properties);
+        loop {
+            match self.client.core().publish(&message) {
+                Ok(_) => {
+                    self.published += 1;
+                    return Ok(());
+                }
+                Err(Error::Full(_)) => {
+                    let room = connection::make_room(&mut self.client, IDLE);
+                    let patience = room.map_err(|error| self.failed(&error))?;
+                    self.poll(Some(patience))?;
+                }
+                Err(Error::Usage(error)) => return Err(Failure::request(error)),
+                Err(error) => return Err(self.failed(&error.into())),
+            }
+        }
+    }
+
+    /// Sends and receives.
+    fn poll(&mut self, timeout: Option<Duration>) -> Result<(), Failure> {
+        let target = self.identity.target();
+        let event = self.client.poll(timeout);
+        match event.map_err(|error| Failure::client(target, &error, false))? {
+            Some((Event::Published(ack), _)) if ack.code.is_error() => {
+                self.refused.push(failure::said(ack.code, &ack.properties));
+            }
+            Some((Event::Disconnected(packet), _)) => {
+                return Err(Failure::disconnected(&packet, self.identity.client_id()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, delay: Duration) -> Result<(), Failure> {
+        let deadline = Instant::now().checked_add(delay);
+        while !connection::is_over(deadline) {
+            self.poll(connection::left(deadline))?;
+        }
+        Ok(())
+    }
+
+    /// True if all that was published is sent and acknowledged.
+    fn is_idle(&mut self) -> Result<bool, Failure> {
+        if self.client.core().in_flight() > 0 {
+            return Ok(false);
+        }
+        let flushed = self.client.flush(Duration::ZERO);
+        flushed.map_err(|error| self.failed(&error))
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        while !self.is_idle()? {
+            self.poll(Some(BUSY))?;
+        }
+        connection::close(&mut self.client, self.identity.target())?;
+        match (&*self.refused, self.published) {
+            ([], _) => Ok(()),
+            ([reason, ..], 1) => Err(Failure::new(format!(
+                "The broker did not accept the message: {reason}."
+            ))),
+            ([reason, ..], total) => Err(Failure::new(format!(
+                "The broker did not accept {} of {total} messages: {reason}.",
+                self.refused.len()
+            ))),
+        }
+    }
+
+    fn failed(&self, error: &blocking::Error<io::Error>) -> Failure {
+        Failure::client(self.identity.target(), error, false)
+    }
+}
+
+/// The lines of standard input, read ahead on a thread of its own, because reading them may take
+/// any time and the connection has to be kept alive meanwhile.
+fn lines() -> Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = sync_channel(64);
+    thread::spawn(move || {
+        let mut stdin = io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            let line = match stdin.read_until(b'\n', &mut line) {
+                Ok(0) => break,
+                Ok(_) => {
+                    line.pop_if(|last| *last == b'\n');
+                    Ok(line)
+                }
+                Err(error) => Err(error),
+            };
+            let is_over = line.is_err();
+            if sender.send(line).is_err() || is_over {
+                break;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,12 @@
+//! The `mqtt` command as its users meet it, and the libraries below it against real brokers.
+
+#![allow(clippy::print_stderr, reason = "tests say why they are skipped")]
+
+mod arguments;
+#[cfg(feature = "demo")]
+mod demo;
+mod interop;
+mod matrix;
+mod scripted;
+mod session;
+mod support;
