@@ -131,17 +131,6 @@ pub(crate) fn open(
     }
 }
 
-/// Sends what is queued, as far as that is possible within `patience`, and returns how long it is
-/// worth waiting for the broker: if anything was sent, there is room already.
-pub(crate) fn make_room(
-    client: &mut Client<'_>,
-    patience: Duration,
-) -> Result<Duration, blocking::Error<io::Error>> {
-    let is_waiting = client.core().transmit().is_empty();
-    client.flush(patience)?;
-    Ok(if is_waiting { patience } else { Duration::ZERO })
-}
-
 /// Ends the connection in order.
 pub(crate) fn close(client: &mut Client<'_>, target: &Target) -> Result<(), Failure> {
     let result = client.disconnect(GOODBYE);

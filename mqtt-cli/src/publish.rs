@@ -6,15 +6,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mqtt_client::{Event, HeapStorage, Message, blocking};
-use mqtt_core::Error;
 use mqtt_core::wire::Property;
+use mqtt_core::{Buffers, Error};
 
 use crate::args::{Place, PubArgs};
 use crate::connection::{self, Client, Identity};
 use crate::failure::{self, Failure};
 
-/// What other packets need of the buffer that messages leave by.
-const CONTROL: usize = 64 * 1024;
+/// What is received: acknowledgements, and CONNACK with any properties.
+const RX: usize = 128 * 1024;
 /// Messages of this many bytes altogether may be on their way at a time.
 const MESSAGES: usize = 256 * 1024;
 /// The longest line of standard input.
@@ -33,8 +33,8 @@ pub(crate) fn run(args: &PubArgs) -> Result<(), Failure> {
 
     let payload_len = payload.as_ref().map_or(MAX_LINE, Vec::len);
     let message_len = payload_len + topic.len() + args.connection.properties_len() + 64;
-    let tx = CONTROL + message_len.max(MESSAGES);
-    let mut storage = HeapStorage::new(CONTROL, tx, args.max_inflight);
+    let tx = Buffers::MAX_CONTROL + message_len.max(MESSAGES);
+    let mut storage = HeapStorage::new(RX, tx, args.max_inflight);
     let mut publisher = Publisher {
         args,
         identity: &identity,
@@ -141,9 +141,7 @@ impl Publisher<'_, '_> {
                     return Ok(());
                 }
                 Err(Error::Full(_)) => {
-                    let room = connection::make_room(&mut self.client, IDLE);
-                    let patience = room.map_err(|error| self.failed(&error))?;
-                    self.poll(Some(patience))?;
+                    self.poll(Some(IDLE))?;
                 }
                 Err(Error::Usage(error)) => return Err(Failure::request(error)),
                 Err(error) => return Err(self.failed(&error.into())),

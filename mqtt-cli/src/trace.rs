@@ -1,8 +1,7 @@
 //! The TCP stream, with a look at the packets that pass.
 
 use std::io::{self, Write as _};
-use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use embedded_io::{ErrorType, Read, Write};
 use mqtt_client::{Stream, Version};
@@ -12,23 +11,10 @@ use transport_tcp::TcpStream;
 /// Larger packets are not shown in full.
 const MAX_SHOWN: usize = 64 * 1024;
 
-/// A DISCONNECT without anything in it, in any version.
-const DISCONNECT: [u8; 2] = [0xE0, 0];
-
-/// How long the broker may take to close its side after DISCONNECT.
-const LINGER: Duration = Duration::from_secs(1);
-
 /// A TCP stream that, if asked to, shows each packet on standard error.
-///
-/// Dropped after DISCONNECT, it waits for the broker to close its side. Closing at once would
-/// reset the connection if something is there that was not read, and with the reset the broker may
-/// lose what was sent last: acknowledgements, and the DISCONNECT that keeps it from publishing the
-/// will.
 #[derive(Debug)]
 pub(crate) struct Link {
     stream: TcpStream,
-    /// The last bytes sent.
-    last: [u8; 2],
     trace: Option<[Direction; 2]>,
 }
 
@@ -45,7 +31,6 @@ impl Link {
         };
         Self {
             stream,
-            last: [0; 2],
             trace: trace.map(directions),
         }
     }
@@ -69,11 +54,6 @@ impl Write for Link {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let n = Write::write(&mut self.stream, buf)?;
         let sent = &buf[..n];
-        self.last = match *sent {
-            [.., a, b] => [a, b],
-            [b] => [self.last[1], b],
-            [] => self.last,
-        };
         if let Some([_, direction]) = &mut self.trace {
             direction.pass(sent, show);
         }
@@ -88,19 +68,6 @@ impl Write for Link {
 impl Stream for Link {
     fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
         Stream::set_deadline(&mut self.stream, deadline)
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        if self.last != DISCONNECT || self.stream.shutdown(Shutdown::Write).is_err() {
-            return;
-        }
-        let end = Instant::now() + LINGER;
-        self.stream.set_deadline(Some(end));
-        let mut rest = [0; 4096];
-        while Instant::now() < end && Read::read(&mut self.stream, &mut rest).is_ok_and(|n| n > 0) {
-        }
     }
 }
 

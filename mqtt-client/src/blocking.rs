@@ -12,7 +12,7 @@ use crate::Stream;
 /// be full at once, and then the server waits for us to read.
 const STALLED_WRITE: Duration = Duration::from_millis(20);
 
-/// How long the last bytes of a failed connection may take.
+/// How long the last bytes of a failed connection may take, and the server to close its side.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// An MQTT client that waits on the calling thread.
@@ -131,6 +131,9 @@ impl<'b, S: Stream> Client<'b, S> {
         let result = self.core.disconnect().map_err(Error::Protocol);
         let result = result.and_then(|()| self.send(timeout));
         let is_sent = self.core.is_closed();
+        if let (Some(stream), true) = (&mut self.stream, is_sent) {
+            linger(stream, &self.clock);
+        }
         self.end();
         match result {
             Ok(()) if !is_sent => Err(Error::Unsent),
@@ -247,10 +250,21 @@ fn write<S: Stream>(
     }
 }
 
-/// Sends the DISCONNECT that says what was wrong, if that is still possible.
+/// Sends the DISCONNECT that says what was wrong, if there is one and that is still possible.
 fn say_last_words<S: Stream>(core: &mut mqtt_core::Client<'_>, stream: &mut S, clock: &Clock) {
     // The error that is reported is the first one.
-    let _ = write(core, stream, clock, LAST_WORDS);
+    if !core.transmit().is_empty() && write(core, stream, clock, LAST_WORDS).is_ok() {
+        linger(stream, clock);
+    }
+}
+
+/// Waits for the server to close its side after DISCONNECT. Closing at once, with received bytes
+/// not read, would reset the connection, and the server might lose what was sent last.
+fn linger<S: Stream>(stream: &mut S, clock: &Clock) {
+    let end = clock.now() + LAST_WORDS;
+    if set_deadline(stream, clock, Some(end)).is_ok() {
+        while matches!(stream.read(&mut [0; 1024]), Ok(1..)) && clock.now() < end {}
+    }
 }
 
 /// Why a call failed.

@@ -7,8 +7,8 @@ use crate::session::{Inbound, Slot};
 /// message or request in flight takes a [`Slot`], a received QoS 1 or 2 message an [`Inbound`].
 #[derive(Debug)]
 pub struct Buffers<'b> {
-    /// Packets to be sent. A quarter, but no more than 64 KiB and no less than CONNECT needs,
-    /// holds all packets but PUBLISH. The rest holds messages: QoS 0 until they are sent, QoS 1
+    /// Packets to be sent. A quarter, but no more than [`MAX_CONTROL`](Self::MAX_CONTROL) and no
+    /// less than CONNECT needs, holds all packets but PUBLISH. The rest holds messages: QoS 0 until they are sent, QoS 1
     /// until PUBACK, QoS 2 until PUBREC.
     pub tx: &'b mut [u8],
     /// One for each message from QoS 1 up and each request in flight, at most 65,535.
@@ -16,6 +16,12 @@ pub struct Buffers<'b> {
     /// One for each received message from QoS 1 up that is in flight, at most 65,535. With
     /// none, only QoS 0 can be received.
     pub inbound: &'b mut [Inbound],
+}
+
+impl Buffers<'_> {
+    /// The most of [`tx`](Self::tx) that packets other than PUBLISH ever get, in bytes; room for a
+    /// SUBSCRIBE with the longest filter there can be.
+    pub const MAX_CONTROL: usize = 128 * 1024;
 }
 
 /// [`Buffers`] and an [`RxBuf`] of fixed sizes, for a static or the stack: `RX` bytes to receive,

@@ -90,7 +90,7 @@ impl<'b> Client<'b> {
         let own = config.own_properties(inbox.capacity());
         let connect = wire::encoded_len(&config.connect(&own), config.version);
         let control = (tx.len() / 4)
-            .min(64 * 1024)
+            .min(Buffers::MAX_CONTROL)
             .max(Control::capacity_for(connect.unwrap_or(0)))
             .min(tx.len());
         let (control, arena) = tx.split_at_mut(control);
@@ -478,6 +478,9 @@ impl<'b> Client<'b> {
     /// When to call [`process`](Self::process) even if nothing was received; `None` for never.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.has_pending_event() {
+            return Some(self.timers.now());
+        }
         self.timers.deadline()
     }
 
@@ -539,8 +542,17 @@ impl<'b> Client<'b> {
         self.room_returned(Resource::Window);
     }
 
+    const fn has_pending_event(&self) -> bool {
+        self.aborted
+            || self.outbox.count(State::Lost) > 0
+            || self.writable && !matches!(self.phase, Phase::Closed)
+    }
+
     /// What happened without input.
     fn pending_event<'i>(&mut self) -> Option<Event<'i>> {
+        if !self.has_pending_event() {
+            return None;
+        }
         if self.aborted {
             self.aborted = false;
             return Some(Event::Aborted);
@@ -549,12 +561,9 @@ impl<'b> Client<'b> {
             self.slot_returned();
             return Some(Event::Lost(id));
         }
-        if self.writable && self.phase != Phase::Closed {
-            self.writable = false;
-            self.refused = 0;
-            return Some(Event::Writable);
-        }
-        None
+        self.writable = false;
+        self.refused = 0;
+        Some(Event::Writable)
     }
 
     /// Queues what is due: acknowledgements, PUBREL, PINGREQ.
@@ -947,7 +956,9 @@ impl<'b> Client<'b> {
         match self.outbox.pubcomp(ack.packet_id) {
             Settled::Done => {
                 self.settled();
-                Ok(Taken::Event(Event::Published(ack)))
+                // Its one error means that the server had the message and has forgotten that.
+                let code = ReasonCode::Success;
+                Ok(Taken::Event(Event::Published(Ack { code, ..ack })))
             }
             // The end of an exchange that only the server knew of, see `pubrec`.
             Settled::Unknown => Ok(Taken::Silently),

@@ -34,8 +34,8 @@ pub enum Event<'i> {
     /// message again, from its beginning.
     Aborted,
     /// A QoS 1 or 2 message of ours is through (PUBACK, PUBCOMP), or, if the code is an error,
-    /// was turned down (PUBACK, PUBREC). PUBCOMP has one error, `PacketIdentifierNotFound`: the
-    /// server had the message, and has forgotten its identifier.
+    /// was turned down (PUBACK, PUBREC). PUBCOMP always means that the server has the message, so
+    /// its code is given as success.
     Published(Ack<'i>),
     /// The answer to a subscription.
     Subscribed(SubAck<'i>),

@@ -214,11 +214,7 @@ impl Cell<'_> {
         loop {
             match client.core().publish(&message) {
                 Ok(_) => return Ok(()),
-                Err(Error::Full(_)) => {
-                    let room = connection::make_room(client, STEP);
-                    let patience = room.map_err(|error| error.to_string())?;
-                    self.poll(client, progress, deadline, patience)?;
-                }
+                Err(Error::Full(_)) => self.poll(client, progress, deadline, STEP)?,
                 Err(error) => return Err(error.to_string()),
             }
         }

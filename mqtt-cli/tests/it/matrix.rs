@@ -186,7 +186,7 @@ fn what_is_larger_than_the_receive_buffer_is_streamed() {
         for qos in LEVELS {
             let (id, topic) = (unique("large"), unique("topic"));
             // 100,000 bytes received at most at a time.
-            let mut storage = HeapStorage::new(100_000, LEN + 100_000, 4);
+            let mut storage = HeapStorage::new(100_000, 2 * LEN, 4);
             let mut client =
                 mqtt_client::blocking::Client::new(config(version, &id), storage.split());
             let address = broker.address();

@@ -88,8 +88,6 @@ fn publishing_survives_cuts() {
                 .iter()
                 .filter_map(|event| match event {
                     Happened::Published(id, code) if !code.is_error() => Some(*id),
-                    // Of a repeated PUBREL, whose first PUBCOMP was lost with the connection.
-                    Happened::Published(id, ReasonCode::PacketIdentifierNotFound) => Some(*id),
                     Happened::Lost(id) => panic!("lost {id}"),
                     _ => None,
                 })

@@ -395,3 +395,57 @@ fn requests_are_answered() {
     client.disconnect(Duration::from_secs(10)).unwrap();
     server.join().unwrap().unwrap();
 }
+
+/// What waits for room is told as soon as sending has made some, though nothing is received.
+#[test]
+fn room_that_sending_makes_is_reported_at_once() {
+    let (stream, server) = serve(|mut stream| {
+        read_until(&mut stream, |packet| matches!(packet, Packet::Connect(_)))?;
+        stream.write_all(&connack())?;
+        read_until(&mut stream, |packet| {
+            matches!(packet, Packet::Disconnect(_))
+        })
+    });
+    let mut storage = HeapStorage::new(256, 1024, 4);
+    let config = Config {
+        keep_alive: 0,
+        ..Config::new("c")
+    };
+    let mut client = Client::new(config, storage.split());
+    client.connect(stream).unwrap();
+    while client.poll(None).unwrap().is_none() {}
+    for _ in 0..100 {
+        let message = Message::new("a", &[0; 100]);
+        while client.core().publish(&message).is_err() {
+            // Without a time-out: this returns or the test hangs.
+            while client.poll(None).unwrap().map(|(event, _)| event) != Some(Event::Writable) {}
+        }
+    }
+    client.disconnect(Duration::from_secs(10)).unwrap();
+    server.join().unwrap().unwrap();
+}
+
+/// Bytes that nobody reads any more must not reset the connection before DISCONNECT is through.
+#[test]
+fn disconnect_arrives_though_not_everything_was_read() {
+    let (stream, server) = serve(|mut stream| {
+        read_until(&mut stream, |packet| matches!(packet, Packet::Connect(_)))?;
+        stream.write_all(&connack())?;
+        for _ in 0..100 {
+            stream.write_all(&encode(Publish::new("a", &[0; 1000])))?;
+        }
+        // Long after the client has written it.
+        thread::sleep(Duration::from_millis(100));
+        read_until(&mut stream, |packet| {
+            matches!(packet, Packet::Disconnect(_))
+        })
+    });
+    let mut storage = HeapStorage::new(2048, 256, 4);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    client.connect(stream).unwrap();
+    while !client.core().is_connected() {
+        client.poll(None).unwrap();
+    }
+    client.disconnect(Duration::from_secs(10)).unwrap();
+    server.join().unwrap().unwrap();
+}

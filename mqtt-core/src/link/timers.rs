@@ -29,6 +29,10 @@ impl Timers {
         self.now = self.now.max(now);
     }
 
+    pub(crate) const fn now(&self) -> Instant {
+        self.now
+    }
+
     pub(crate) fn connecting(&mut self, timeout: Duration, ping_timeout: Duration) {
         *self = Self {
             now: self.now,

@@ -88,7 +88,7 @@ impl<'b> Outbox<'b> {
         self.count(State::Stored) + self.count(State::Releasing) + self.count(State::Released)
     }
 
-    pub(crate) fn count(&self, state: State) -> u16 {
+    pub(crate) const fn count(&self, state: State) -> u16 {
         self.slots.count(state)
     }
 

@@ -116,11 +116,11 @@ impl<'b> Slots<'b> {
         self.table.get_mut(usize::from(index))
     }
 
-    fn list(&self, state: State) -> List {
+    const fn list(&self, state: State) -> List {
         self.lists[state as usize]
     }
 
-    pub(super) fn count(&self, state: State) -> u16 {
+    pub(super) const fn count(&self, state: State) -> u16 {
         self.list(state).len
     }
 
