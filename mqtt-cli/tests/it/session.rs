@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mqtt_client::{Config, Filter, HeapStorage, Message, QoS, Version};
-use mqtt_core::wire::{PacketId, ReasonCode};
+use mqtt_core::wire::PacketId;
 
 use crate::support::broker::AnyBroker;
 use crate::support::client::{Happened, Test, config};
