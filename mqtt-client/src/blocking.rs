@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::thread;
 
 use embedded_io::{Error as _, ErrorKind};
 use mqtt_core::{Buffers, Clock, Config, Event, Instant, RxBuf, UsageError};
@@ -66,7 +67,8 @@ impl<'b, S: Stream> Client<'b, S> {
     }
 
     /// Sends what is queued, receives, and returns what happened; `None` if nothing did. Waits no
-    /// longer than `timeout`, but may return before without an event: call it in a loop.
+    /// longer than `timeout`, but may return before without an event: call it in a loop. After an
+    /// error of the server's, telling it so may take two seconds.
     ///
     /// With the event comes the core, so that it can be answered while it is still borrowed.
     ///
@@ -107,6 +109,7 @@ impl<'b, S: Stream> Client<'b, S> {
                     say_last_words(core, &mut stream, clock);
                 }
                 core.connection_lost();
+                *is_drained = false;
                 Err(Error::Protocol(error))
             }
         }
@@ -122,8 +125,8 @@ impl<'b, S: Stream> Client<'b, S> {
         Ok(self.core.transmit().is_empty())
     }
 
-    /// Sends what is queued and then DISCONNECT, and closes the stream, after `timeout` in any
-    /// case. The session stays.
+    /// Sends what is queued and then DISCONNECT, for no longer than `timeout`, and closes the
+    /// stream, for which the server has another second. The session stays.
     ///
     /// # Errors
     /// The connection is closed, but not in order.
@@ -183,10 +186,6 @@ impl<'b, S: Stream> Client<'b, S> {
         if core.is_closed() {
             return Err(Error::Closed);
         }
-        let space = rx.space();
-        if space.is_empty() {
-            return Ok(());
-        }
         let now = clock.now();
         let is_stalled = !core.transmit().is_empty();
         let stalled = is_stalled.then_some(now + STALLED_WRITE);
@@ -195,7 +194,18 @@ impl<'b, S: Stream> Client<'b, S> {
             timeout.map(|timeout| now + timeout),
             stalled,
         ];
-        set_deadline(stream, clock, deadlines.into_iter().flatten().min())?;
+        let deadline = deadlines.into_iter().flatten().min();
+        let space = rx.space();
+        if space.is_empty() {
+            // Only the server or the application can help, by taking or by acknowledging.
+            self.is_reading = false;
+            if !is_stalled {
+                let pause = now + STALLED_WRITE;
+                thread::sleep(deadline.unwrap_or(pause).min(pause).saturating_since(now));
+            }
+            return Ok(());
+        }
+        set_deadline(stream, clock, deadline)?;
         match stream.read(space) {
             Ok(0) => Err(Error::Closed),
             Ok(n) => {

@@ -14,7 +14,8 @@ pub struct Buffers<'b> {
     /// One for each message from QoS 1 up and each request in flight, at most 65,535.
     pub slots: &'b mut [Slot],
     /// One for each received message from QoS 1 up that is in flight, at most 65,535. With
-    /// none, only QoS 0 can be received.
+    /// none, only QoS 0 can be received. In 5.0 the server is told; before, provide as many as it
+    /// may have in flight: a QoS 2 message beyond ends the connection.
     pub inbound: &'b mut [Inbound],
 }
 

@@ -114,14 +114,20 @@ impl<'b> Client<'b> {
     /// Changes the configuration for the next [`connect`](Self::connect).
     ///
     /// # Errors
-    /// [`UsageError::AlreadyConnected`] during a connection, and [`UsageError::Version`] for
-    /// another version while messages are in flight.
+    /// [`UsageError::AlreadyConnected`] during a connection, [`UsageError::Version`] for another
+    /// version while messages are in flight, and [`UsageError::BufferTooSmall`] if CONNECT becomes
+    /// too long for what was set aside for it at first.
     pub fn reconfigure(&mut self, config: Config<'b>) -> Result<(), Error> {
         if self.phase != Phase::Offline {
             return Err(UsageError::AlreadyConnected.into());
         }
         if config.version != self.config.version && self.in_flight() > 0 {
             return Err(UsageError::Version.into());
+        }
+        let own = config.own_properties(self.inbox.capacity());
+        let connect = wire::encoded_len(&config.connect(&own), config.version);
+        if connect.is_ok_and(|len| !self.control.can_hold(len)) {
+            return Err(UsageError::BufferTooSmall.into());
         }
         self.config = config;
         Ok(())
@@ -152,6 +158,7 @@ impl<'b> Client<'b> {
         self.control
             .push(&config.connect(&own), config.version, usize::MAX)?;
         self.maximum_packet_size = maximum_packet_size as usize;
+        self.seen = 0;
         self.phase = Phase::Connecting;
         if config.acknowledgement == Acknowledgement::Automatic {
             // Nobody will acknowledge what was left from before.
@@ -166,8 +173,9 @@ impl<'b> Client<'b> {
     /// may be handed over without a connection; [`Event::Published`] reports the end.
     ///
     /// # Errors
-    /// [`Error::Full`] if there is no room now, [`UsageError::NotConnected`] at QoS 0, or that the
-    /// message breaks a rule of the protocol or a limit of the server.
+    /// [`Error::Full`] if there is no room now, [`UsageError::NotConnected`] at QoS 0 or after
+    /// [`disconnect`](Self::disconnect), or that the message breaks a rule of the protocol or a
+    /// limit of the server.
     pub fn publish(&mut self, message: &Message<'_>) -> Result<Option<PacketId>, Error> {
         let result = self.try_publish(message);
         self.note_refusal(&result);
@@ -276,12 +284,11 @@ impl<'b> Client<'b> {
         if self.phase != Phase::Online {
             return Err(UsageError::NotConnected.into());
         }
-        let result = self.outbox.next_id().and_then(|id| {
-            let max = self.max_transmit();
-            self.control.push(&packet(id), self.config.version, max)?;
-            self.outbox.request(state, filters);
-            Ok(id)
-        });
+        let max = self.max_transmit();
+        let version = self.config.version;
+        let control = &mut self.control;
+        let push = |id| control.push(&packet(id), version, max);
+        let result = self.outbox.request(state, filters, push);
         self.note_refusal(&result);
         result
     }
@@ -309,12 +316,21 @@ impl<'b> Client<'b> {
         if !matches!(self.phase, Phase::Connecting | Phase::Online) {
             return Err(UsageError::NotConnected.into());
         }
-        let is_early = auth.code == ReasonCode::ReAuthenticate && self.phase != Phase::Online;
-        if is_early || self.method().is_none() {
+        let is_timely = match auth.code {
+            ReasonCode::ContinueAuthentication => true,
+            ReasonCode::ReAuthenticate => self.phase == Phase::Online,
+            _ => false,
+        };
+        if !is_timely || self.method().is_none() {
             return Err(UsageError::Authentication.into());
         }
-        self.control
-            .push(auth, self.config.version, self.max_transmit())
+        if self.check_method(&auth.properties).is_err() {
+            return Err(UsageError::Property.into());
+        }
+        let max = self.max_transmit();
+        let result = self.control.push(auth, self.config.version, max);
+        self.note_refusal(&result);
+        result
     }
 
     /// Ends the connection once everything is sent that the server takes now. The transport is to
@@ -341,8 +357,10 @@ impl<'b> Client<'b> {
         if self.config.session_expiry == 0 && packet.properties.iter().any(prolongs) {
             return Err(UsageError::Property.into());
         }
-        self.control
-            .push(packet, self.config.version, self.max_transmit())?;
+        let max = self.max_transmit();
+        let result = self.control.push(packet, self.config.version, max);
+        self.note_refusal(&result);
+        result?;
         self.phase = Phase::Closing;
         // Nothing more is waited for but that all is sent.
         self.timers.stop();
@@ -367,7 +385,11 @@ impl<'b> Client<'b> {
         self.server = Server::UNLIMITED;
         self.reading = Reading::Packet;
         self.seen = 0;
+        let room = self.outbox.room();
         self.outbox.connection_lost();
+        if self.outbox.room() > room {
+            self.room_returned(Resource::Messages);
+        }
         self.room_returned(Resource::Window);
         self.room_returned(Resource::Control);
         self.inbox
@@ -378,7 +400,8 @@ impl<'b> Client<'b> {
     ///
     /// Call it again, with the input less [`consumed`](Step::consumed), as long as
     /// [`is_progress`](Step::is_progress). Then it wants more input than it was shown, or that
-    /// [`transmit`](Self::transmit) is sent first. `process(&[], now)` looks at the time only.
+    /// [`transmit`](Self::transmit) is sent first, or, before 5.0, that the application
+    /// acknowledges something. `process(&[], now)` looks at the time only.
     ///
     /// Report what was sent with [`transmitted`](Self::transmitted) before showing what was
     /// received after.
@@ -437,6 +460,9 @@ impl<'b> Client<'b> {
     }
 
     /// The bytes to send next; empty if there are none. They may be sent in part.
+    ///
+    /// Report what was sent with [`transmitted`](Self::transmitted) before any other call: after
+    /// one, other bytes may come first.
     #[must_use]
     pub fn transmit(&self) -> &[u8] {
         match self.source() {
@@ -457,12 +483,15 @@ impl<'b> Client<'b> {
         match self.source() {
             Source::Control | Source::RestOfControl => {
                 self.control.advance(n);
+                if self.control.is_empty() {
+                    self.timers.queue_left();
+                }
                 self.room_returned(Resource::Control);
             }
             Source::Messages | Source::RestOfMessage => {
                 let room = self.outbox.room();
                 self.outbox.transmitted(n);
-                if self.outbox.room() > room {
+                if self.outbox.room() > room || self.outbox.has_holes() {
                     self.room_returned(Resource::Messages);
                 }
             }
@@ -588,12 +617,9 @@ impl<'b> Client<'b> {
             }
         }
         if self.timers.wants_ping() {
-            // While one waits for its answer, whatever is queued breaks the silence as well.
-            if !self.timers.is_pinging() || self.control.is_empty() {
-                self.control
-                    .push_reserved(&Packet::PingReq, self.config.version);
-            }
-            self.timers.pinged();
+            self.control
+                .push_reserved(&Packet::PingReq, self.config.version);
+            self.timers.ping_queued();
         }
     }
 
@@ -617,9 +643,12 @@ impl<'b> Client<'b> {
         let is_unsent = self.phase == Phase::Connecting
             && !self.control.is_empty()
             && !self.control.is_partial();
-        let was_closing = self.phase == Phase::Closing;
+        // Before 5.0 the server cannot know that these were too many. What was acknowledged on the
+        // way leaves, or the next connection would be just like this one.
+        let too_many = *error == PeerError::ReceiveMaximumExceeded.into();
+        let stays = self.phase == Phase::Closing || too_many && self.config.version != Version::V5;
         self.close();
-        if was_closing {
+        if stays {
             return;
         }
         self.control.keep_partial();
@@ -636,6 +665,9 @@ impl<'b> Client<'b> {
         }
         let version = self.config.version;
         let Some(header) = FixedHeader::decode(input, version)? else {
+            if !input.is_empty() && input.len() >= capacity {
+                return Err(PeerError::PacketTooLarge.into());
+            }
             return Ok(Step::NOTHING);
         };
         if header.packet_len() > self.maximum_packet_size {
@@ -710,9 +742,12 @@ impl<'b> Client<'b> {
         })
     }
 
-    /// Leaves a packet where it is. The PINGRESP that is waited for may be behind it.
-    const fn hold_back<'i>(&mut self) -> Step<'i> {
-        self.timers.received();
+    /// Leaves a packet where it is. The PINGRESP that is waited for may be behind it, unless it is
+    /// the server that does not take what we send.
+    fn hold_back<'i>(&mut self) -> Step<'i> {
+        if self.source() == Source::Nothing {
+            self.timers.received();
+        }
         Step::NOTHING
     }
 
@@ -763,11 +798,11 @@ impl<'b> Client<'b> {
         })
     }
 
-    fn read_payload<'i>(&mut self, mut payload: Payload, input: &'i [u8]) -> Step<'i> {
+    fn read_payload<'i>(&mut self, payload: Payload, input: &'i [u8]) -> Step<'i> {
         let n = input.len().min(payload.left);
         let data = input.get(..n).unwrap_or_default();
         let last = n == payload.left;
-        if n == 0 && !last {
+        if n == 0 {
             return Step::NOTHING;
         }
         if last {
@@ -792,7 +827,6 @@ impl<'b> Client<'b> {
                 ..payload
             });
         }
-        payload.left -= n;
         let event = payload.is_new.then_some(Event::Payload {
             offset: payload.offset,
             data,

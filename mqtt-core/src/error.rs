@@ -21,6 +21,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// True if the connection is over.
+    #[must_use]
+    pub const fn is_fatal(&self) -> bool {
+        matches!(self, Self::Peer(_) | Self::Timeout(_))
+    }
+
     /// A number that stays the same from release to release, for C and for logs.
     #[must_use]
     pub const fn code(&self) -> u16 {
@@ -182,8 +188,8 @@ pub enum UsageError {
     Property,
     /// Another version while messages are in flight, which are kept in the form of this one.
     Version,
-    /// AUTH although CONNECT had no authentication method `[MQTT-4.12.0-7]`, or to
-    /// re-authenticate before CONNACK `[MQTT-4.12.1-1]`.
+    /// AUTH although CONNECT had no authentication method `[MQTT-4.12.0-7]`, to re-authenticate
+    /// before CONNACK `[MQTT-4.12.1-1]`, or with a code that only a server sends.
     Authentication,
     /// A QoS above the server's Maximum QoS `[MQTT-3.2.2-11]`.
     MaximumQoS,

@@ -46,9 +46,9 @@ pub enum Event<'i> {
     Auth(Auth<'i>),
     /// The server closes the connection, and says why; 5.0 only. Close it.
     Disconnected(Disconnect<'i>),
-    /// The packet of this identifier was lost: a subscribe or unsubscribe request whose
-    /// connection ended before the answer, or a message whose session the server has not kept.
-    /// Whether it had any effect is not known.
+    /// The packet of this identifier was lost: a subscribe or unsubscribe request whose connection
+    /// ended before the answer, a message that was sent and whose session the server has not kept
+    /// (whether it had any effect is not known), or a message that this server does not take.
     Lost(PacketId),
     /// There is room again after an [`Error::Full`](crate::Error::Full).
     Writable,

@@ -47,10 +47,11 @@
 //!             _ => {}
 //!         }
 //!     }
-//!     // Send.
-//!     while !client.transmit().is_empty() {
+//!     // Send, then look again.
+//!     if !client.transmit().is_empty() {
 //!         let n = transport.write(client.transmit())?;
 //!         client.transmitted(n, now());
+//!         continue;
 //!     }
 //!     // Receive, but wait no longer than until `poll_timeout`.
 //!     match transport.read(rx.space(), client.poll_timeout())? {
@@ -63,7 +64,8 @@
 //!
 //! The event borrows the receive buffer and not the client, which is why the reply above needs no
 //! copy of the payload. Hosts that cannot use [`RxBuf`] call [`Client::process`] with whatever
-//! slice holds the received bytes; any split of the same bytes gives the same events.
+//! slice holds the received bytes; any split of the same bytes gives the same events, but for how
+//! the payload of a streamed message is cut.
 //!
 //! # Errors
 //!
@@ -75,7 +77,8 @@
 //! # Messages in flight
 //!
 //! A message above QoS 0 that [`Client::publish`] took is kept until the server has it, over any
-//! number of connections. [`Event::Published`] reports that it is through. If the server has not
+//! number of connections, as long as [`Config`] has the server keep its part of the session:
+//! `clean_start: false` and, in 5.0, a `session_expiry`. [`Event::Published`] reports that it is through. If the server has not
 //! kept the session, what had been sent before is reported as [`Event::Lost`], once each, and
 //! what had not is sent. Received messages are acknowledged by the call to [`Client::process`]
 //! (or [`RxBuf::poll`]) that follows their event, or by [`Client::acknowledge`].
@@ -116,6 +119,9 @@
 extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
+
+/// Lengths of packets, up to 28 bits, are counted in `usize`.
+const _: () = assert!(usize::BITS >= 32, "pointers of 16 bits are not supported");
 
 mod buffers;
 mod client;

@@ -23,8 +23,9 @@ impl<'b> RxBuf<'b> {
         }
     }
 
-    /// Where the transport writes what it receives. Empty only while the client cannot take more
-    /// until [`Client::transmit`] is sent.
+    /// Where the transport writes what it receives. Empty only while the client cannot take more:
+    /// until [`Client::transmit`] is sent and [`poll`](Self::poll) called again or, before 5.0 and
+    /// with manual acknowledgement, until the application acknowledges something.
     #[must_use]
     pub fn space(&mut self) -> &mut [u8] {
         if self.head > 0 {

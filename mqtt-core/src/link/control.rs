@@ -86,6 +86,11 @@ impl<'b> Control<'b> {
         self.bytes.len() - (self.end - self.start) >= ACK_LEN + RESERVE
     }
 
+    /// True if a packet of `len` bytes can ever be queued.
+    pub(crate) const fn can_hold(&self, len: usize) -> bool {
+        Self::capacity_for(len) <= self.bytes.len()
+    }
+
     /// The length of the memory in which a packet of `len` bytes can be queued.
     pub(crate) const fn capacity_for(len: usize) -> usize {
         len + RESERVE

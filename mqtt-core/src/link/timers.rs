@@ -13,9 +13,9 @@ pub(crate) struct Timers {
     keep_alive: Option<Duration>,
     last_sent: Instant,
     last_received: Instant,
-    /// When a PINGREQ was last queued.
-    last_ping: Instant,
-    /// When the PINGREQ was queued that waits for PINGRESP longest.
+    /// When the PINGREQ was queued that has not left yet.
+    queued: Option<Instant>,
+    /// When the PINGREQ left that waits for PINGRESP longest.
     ping: Option<Instant>,
     ping_timeout: Duration,
 }
@@ -70,32 +70,38 @@ impl Timers {
     /// When the next PINGREQ is due. Silence of the server counts like our own, so that a link
     /// that only swallows is noticed, too; once asked, it may take its time.
     fn ping_due(&self) -> Option<Instant> {
-        let ours = self.last_sent.max(self.last_ping);
-        let silent_since = match self.ping {
-            None => ours.min(self.last_received),
-            Some(_) => ours,
+        let silent_since = match (self.queued, self.ping) {
+            (Some(_), _) => return None,
+            (None, Some(_)) => self.last_sent,
+            (None, None) => self.last_sent.min(self.last_received),
         };
         Some(silent_since + self.keep_alive?)
     }
 
-    /// When waiting for PINGRESP ends. Whatever the server sends shows that it is there.
+    /// When waiting for PINGRESP ends. Whatever the server sends shows that it is there; until
+    /// PINGREQ has left, so does whatever it takes.
     fn ping_deadline(&self) -> Option<Instant> {
-        Some(self.ping?.max(self.last_received) + self.ping_timeout)
+        let waiting_since = match (self.ping, self.queued) {
+            (Some(ping), _) => ping,
+            (None, queued) => queued?.max(self.last_sent),
+        };
+        Some(waiting_since.max(self.last_received) + self.ping_timeout)
     }
 
-    /// True if PINGREQ is to be sent now.
+    /// True if PINGREQ is to be queued now.
     pub(crate) fn wants_ping(&self) -> bool {
         self.ping_due().is_some_and(|due| due <= self.now)
     }
 
-    /// True if a PINGREQ waits for its PINGRESP.
-    pub(crate) const fn is_pinging(&self) -> bool {
-        self.ping.is_some()
+    pub(crate) const fn ping_queued(&mut self) {
+        self.queued = Some(self.now);
     }
 
-    pub(crate) fn pinged(&mut self) {
-        self.last_ping = self.now;
-        self.ping = self.ping.or(Some(self.now));
+    /// All that was queued has left, and PINGREQ with it.
+    pub(crate) fn queue_left(&mut self) {
+        if self.queued.take().is_some() {
+            self.ping = self.ping.or(Some(self.now));
+        }
     }
 
     pub(crate) fn ping_answered(&mut self) {

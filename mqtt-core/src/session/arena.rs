@@ -285,7 +285,7 @@ pub(super) trait Packets {
 }
 
 /// The beginning of the packet that holds `cursor`, where a packet begins at `from`.
-pub(crate) fn boundary(bytes: &[u8], from: usize, cursor: usize) -> usize {
+fn boundary(bytes: &[u8], from: usize, cursor: usize) -> usize {
     let mut boundary = from;
     while boundary < cursor {
         let end = boundary + packet_len(bytes.get(boundary..).unwrap_or_default());

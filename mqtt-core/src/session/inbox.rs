@@ -60,6 +60,8 @@ pub(crate) struct Inbox<'b> {
     len: usize,
     /// The number of received QoS 2 identifiers.
     received: usize,
+    /// How many of them are not in their home cell.
+    displaced: usize,
     /// The number of QoS 1 messages in the queue.
     at_least_once: usize,
 }
@@ -76,6 +78,7 @@ impl<'b> Inbox<'b> {
             front: 0,
             len: 0,
             received: 0,
+            displaced: 0,
             at_least_once: 0,
         }
     }
@@ -131,9 +134,13 @@ impl<'b> Inbox<'b> {
             return false;
         };
         self.received -= 1;
+        self.displaced -= usize::from(hole != self.home(id));
         // Whatever comes after the hole moves up, unless its home lies behind the hole.
         let mut index = hole;
         for _ in 1..self.cells.len() {
+            if self.displaced == 0 {
+                break;
+            }
             index = self.at(index, 1);
             let Some(moving) = PacketId::new(self.received_at(index)) else {
                 break;
@@ -146,6 +153,7 @@ impl<'b> Inbox<'b> {
             };
             if !stays {
                 self.set(hole, moving.get());
+                self.displaced -= usize::from(hole == home);
                 hole = index;
             }
         }
@@ -212,6 +220,7 @@ impl<'b> Inbox<'b> {
         if let Some((index, false)) = self.search(id) {
             self.set(index, id.get());
             self.received += 1;
+            self.displaced += usize::from(index != self.home(id));
         }
     }
 
@@ -288,7 +297,8 @@ impl<'b> Inbox<'b> {
     /// The session is gone.
     pub(crate) fn clear(&mut self) {
         self.cells.fill(Inbound::EMPTY);
-        (self.front, self.len, self.received, self.at_least_once) = (0, 0, 0, 0);
+        (self.front, self.len, self.at_least_once) = (0, 0, 0);
+        (self.received, self.displaced) = (0, 0);
     }
 }
 

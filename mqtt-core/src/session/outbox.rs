@@ -155,18 +155,19 @@ impl<'b> Outbox<'b> {
         self.arena.reclaim(kept);
     }
 
-    /// The identifier that the next request gets.
-    pub(crate) fn next_id(&self) -> Result<PacketId, Error> {
-        let (_, id) = self.slots.vacancy().ok_or(Resource::Slots)?;
+    /// Queues a SUBSCRIBE or UNSUBSCRIBE of `filters` filters with `push`, and notes it under the
+    /// identifier that `push` is given.
+    pub(crate) fn request(
+        &mut self,
+        state: State,
+        filters: usize,
+        push: impl FnOnce(PacketId) -> Result<(), Error>,
+    ) -> Result<PacketId, Error> {
+        let (index, id) = self.slots.vacancy().ok_or(Resource::Slots)?;
+        push(id)?;
+        let filters = u32::try_from(filters).unwrap_or(u32::MAX);
+        self.slots.occupy(index, id, state, filters);
         Ok(id)
-    }
-
-    /// Notes a SUBSCRIBE or UNSUBSCRIBE of `filters` filters under the next identifier.
-    pub(crate) fn request(&mut self, state: State, filters: usize) {
-        if let Some((index, id)) = self.slots.vacancy() {
-            self.slots
-                .occupy(index, id, state, u32::try_from(filters).unwrap_or(u32::MAX));
-        }
     }
 
     /// The number of filters of a request that waits for its answer.
@@ -271,9 +272,14 @@ impl<'b> Outbox<'b> {
         Some(self.slots.value(self.slots.first(State::Waiting)?) as usize)
     }
 
-    /// The number of bytes in which further messages can be kept, in one piece or not.
+    /// The number of bytes not in use, but for holes.
     pub(crate) fn room(&self) -> usize {
         self.arena.free()
+    }
+
+    /// True if there may be more room between messages.
+    pub(crate) const fn has_holes(&self) -> bool {
+        self.holes
     }
 
     /// The messages to be sent next.

@@ -12,7 +12,7 @@ use crate::wire::PacketId;
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
     /// Of a message: where its packet begins. Of a request: how many filters it has.
-    pub(super) value: u32,
+    value: u32,
     id: u16,
     prev: u16,
     next: u16,

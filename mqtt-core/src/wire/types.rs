@@ -19,6 +19,17 @@ pub enum Version {
 }
 
 impl Version {
+    /// The version of this protocol level, `None` for anything but 3, 4 and 5.
+    #[must_use]
+    pub const fn from_u8(level: u8) -> Option<Self> {
+        match level {
+            3 => Some(Self::V31),
+            4 => Some(Self::V311),
+            5 => Some(Self::V5),
+            _ => None,
+        }
+    }
+
     pub(super) const fn protocol_name(self) -> &'static str {
         match self {
             Self::V31 => "MQIsdp",
@@ -27,12 +38,7 @@ impl Version {
     }
 
     pub(super) fn from_protocol(name: &[u8], level: u8) -> Option<Self> {
-        match (name, level) {
-            (b"MQIsdp", 3) => Some(Self::V31),
-            (b"MQTT", 4) => Some(Self::V311),
-            (b"MQTT", 5) => Some(Self::V5),
-            _ => None,
-        }
+        Self::from_u8(level).filter(|version| version.protocol_name().as_bytes() == name)
     }
 }
 

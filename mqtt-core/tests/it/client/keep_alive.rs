@@ -379,3 +379,65 @@ fn half_a_packet_is_no_traffic() {
         }
     });
 }
+
+/// While a message leaves slowly, the server has nothing to say. What it takes shows that it is
+/// there, and PINGREQ waits for its turn.
+#[test]
+fn a_large_message_on_a_slow_link() {
+    each(SETUP.tx(4096), |p| {
+        p.online();
+        p.stall(true);
+        p.publish(1, "t", &"x".repeat(500), 1);
+        for _ in 0..50 {
+            p.take(10);
+            p.wait(5_000);
+            p.reports(&[]);
+        }
+        p.stall(false);
+        p.run();
+        assert_eq!(p.take_sent().last().unwrap(), "PINGREQ");
+        p.server(puback(1));
+        p.server(Packet::PingResp);
+        p.reports(&["Published #1"]);
+    });
+}
+
+/// One PINGREQ waits to leave, whatever the server answers unasked.
+#[test]
+fn answers_while_the_question_is_still_queued() {
+    each(SETUP, |p| {
+        p.online();
+        p.stall(true);
+        for _ in 0..5 {
+            p.wait(9_950);
+            p.server(Packet::PingResp);
+            p.reports(&[]);
+        }
+        p.stall(false);
+        p.sends(&["PINGREQ"]);
+    });
+}
+
+/// A packet that is held back because nothing leaves does not keep a dead link alive.
+#[test]
+fn a_dead_link_that_holds_back_a_packet() {
+    run(&[V31, V311], SETUP.tx(80).inbound(2), |p| {
+        p.online();
+        p.stall(true);
+        for number in 1..=20 {
+            p.server(publish(1, number, "t", ""));
+        }
+        p.run();
+        let taken = p.take_reported().len();
+        assert!(taken < 20, "{taken}");
+        let since = p.now;
+        while p.client.poll_timeout().is_some() {
+            let _ = p.wait_for_deadline();
+            p.run();
+        }
+        p.reports(&["! Timeout(Ping)"]);
+        assert!(p.now - since <= 20_000, "{}", p.now - since);
+        p.lose();
+        p.stall(false);
+    });
+}

@@ -550,3 +550,38 @@ fn automatic_after_manual() {
         );
     });
 }
+
+/// More QoS 2 messages than there are cells, before 5.0: each connection gets some of them through.
+#[test]
+fn too_many_qos_2_messages_before_5() {
+    run(&[V31, V311], SETUP.inbound(4), |p| {
+        let mut waiting: Vec<u16> = (1..=10).collect();
+        for connection in 0..10 {
+            if connection == 0 {
+                p.online();
+            } else {
+                p.resume();
+            }
+            for &number in &waiting {
+                p.server(dup(publish(2, number, "t", "")));
+            }
+            p.run();
+            let sent = p.take_sent();
+            let _ = p.take_reported();
+            waiting.retain(|number| !sent.contains(&format!("PUBREC #{number}")));
+            if p.client.is_connected() {
+                break;
+            }
+            p.lose();
+            // The server goes on where it was.
+            p.resume();
+            for number in (1..=10).filter(|number| !waiting.contains(number)) {
+                p.server(pubrel(number));
+            }
+            p.run();
+            let _ = p.take_sent();
+            p.lose();
+        }
+        assert_eq!(waiting, [0; 0]);
+    });
+}

@@ -237,3 +237,37 @@ fn writable_does_not_come_because_of_other_packets() {
         p.reports(&["Published #1", "Writable"]);
     });
 }
+
+/// Messages at QoS 0 that go with the connection leave room.
+#[test]
+fn writable_comes_when_a_lost_connection_makes_room() {
+    each(SETUP.tx(120), |p| {
+        p.online();
+        p.stall(true);
+        let message = Message::new("t", &[b'x'; 20]);
+        while p.client.publish(&message).is_ok() {}
+        p.lose();
+        p.stall(false);
+        p.reports(&["Writable"]);
+        p.online();
+    });
+}
+
+/// A message at QoS 0 leaves room also where a kept one stands in the way.
+#[test]
+fn writable_comes_when_a_hole_makes_room() {
+    each(SETUP.tx(120), |p| {
+        p.online();
+        p.stall(true);
+        p.publish(1, "t", "kept", 1);
+        let message = Message::new("t", &[b'x'; 20]);
+        while p.client.publish(&message).is_ok() {}
+        p.reports(&[]);
+        p.stall(false);
+        p.reports(&["Writable"]);
+        assert_eq!(p.client.publish(&message), Ok(None));
+        p.run();
+        let _ = p.take_sent();
+        let _ = p.take_reported();
+    });
+}
