@@ -16,7 +16,7 @@
 //!         Some((Event::Connected(_), core)) => {
 //!             core.subscribe(&[Filter::new("room/+/temperature", QoS::AtLeastOnce)])?;
 //!         }
-//!         Some((Event::Publish(reading), core)) if reading.payload < b"18" => {
+//!         Some((Event::Publish(reading), core)) if reading.payload == b"cold" => {
 //!             core.publish(&Message::new("heating", b"on").qos(QoS::ExactlyOnce))?;
 //!         }
 //!         _ => {}
