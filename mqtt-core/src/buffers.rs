@@ -110,3 +110,26 @@ impl HeapStorage {
         (RxBuf::new(rx), Buffers { tx, slots, inbound })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Client;
+
+    /// What the documentation says of sizes.
+    #[test]
+    fn sizes() {
+        assert_eq!(size_of::<Slot>(), 12);
+        assert_eq!(size_of::<Inbound>(), 6);
+        // A sensor: a client of 600 bytes with 64-bit pointers, in 1,680 bytes of memory.
+        assert_eq!(
+            size_of::<Storage<512, 1024, 8>>(),
+            512 + 1024 + 8 * (12 + 6)
+        );
+        assert!(
+            size_of::<Client<'_>>() <= 640,
+            "{}",
+            size_of::<Client<'_>>()
+        );
+    }
+}

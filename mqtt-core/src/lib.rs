@@ -2,7 +2,7 @@
 //!
 //! Bytes that were received go in; bytes to send, events and a deadline come out. There are no
 //! sockets, no clock, no heap and no `unsafe` in here, so the same client runs on a thread, in an
-//! async task, in an interrupt-driven firmware, and in a test that lasts a microsecond.
+//! async task, in interrupt-driven firmware, and in a test without network or time.
 //!
 //! What it does: both versions (and the handshake of 3.1), all QoS levels with their
 //! retransmission after a reconnect, keep-alive and time-outs, automatic or manual
@@ -87,8 +87,8 @@
 //!
 //! All of it is given by the caller: [`Storage`] in a static or on the stack,
 //! `HeapStorage` with feature `alloc`, or any slices as [`Buffers`] and [`RxBuf`]. A sensor does
-//! with 2 KB, a gateway may keep 65,535 messages in flight; the cost of a message does not grow
-//! with their number. A PUBLISH that is larger than the receive buffer arrives as
+//! with about 2 KB, a gateway may keep 65,535 messages in flight; what is acknowledged in order
+//! costs the same with few or with many. A PUBLISH that is larger than the receive buffer arrives as
 //! [`Event::PublishStart`] and [`Event::Payload`].
 //!
 //! # Time
