@@ -27,7 +27,8 @@ mod input;
 /// - **Queries**: [`is_connected`](Self::is_connected), [`is_closed`](Self::is_closed),
 ///   [`in_flight`](Self::in_flight).
 ///
-/// Any method may be called at any time, in any order.
+/// Any method may be called at any time, in any order, but `transmitted` right after the `transmit`
+/// that it answers.
 #[derive(Debug)]
 pub struct Client<'b> {
     config: Config<'b>,
@@ -130,6 +131,10 @@ impl<'b> Client<'b> {
         if connect.is_ok_and(|len| !self.control.can_hold(len)) {
             return Err(UsageError::BufferTooSmall.into());
         }
+        if config.acknowledgement == Acknowledgement::Automatic {
+            // Nobody will acknowledge what was left to the application.
+            self.inbox.connection_lost(false);
+        }
         self.config = config;
         Ok(())
     }
@@ -161,10 +166,6 @@ impl<'b> Client<'b> {
         self.maximum_packet_size = maximum_packet_size as usize;
         self.seen = 0;
         self.phase = Phase::Connecting;
-        if config.acknowledgement == Acknowledgement::Automatic {
-            // Nobody will acknowledge what was left from before.
-            self.inbox.connection_lost(false);
-        }
         self.timers
             .connecting(config.connect_timeout, config.ping_timeout);
         Ok(())
@@ -200,11 +201,10 @@ impl<'b> Client<'b> {
         if message.properties.iter().any(refused) {
             return Err(UsageError::Property.into());
         }
-        let in_flight = self
-            .outbox
-            .in_flight()
-            .saturating_add(self.outbox.count(State::Waiting));
-        if online && message.qos != QoS::AtMostOnce && in_flight >= self.server.receive_maximum {
+        if online
+            && message.qos != QoS::AtMostOnce
+            && self.in_flight() >= self.server.receive_maximum
+        {
             return Err(Resource::Window.into());
         }
         let publish = Publish {
@@ -354,7 +354,7 @@ impl<'b> Client<'b> {
             return Err(UsageError::NotConnected.into());
         }
         // A session that was to end with the connection cannot be prolonged (3.14.2.2.2).
-        let prolongs = |property: Property<'_>| matches!(property, Property::SessionExpiryInterval(seconds) if seconds > 0);
+        let prolongs = |property| matches!(property, Property::SessionExpiryInterval(1..));
         if self.config.session_expiry == 0 && packet.properties.iter().any(prolongs) {
             return Err(UsageError::Property.into());
         }

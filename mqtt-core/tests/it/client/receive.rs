@@ -562,9 +562,13 @@ fn too_many_qos_2_messages_before_5() {
             } else {
                 p.resume();
             }
+            // All are read before anything can be sent.
+            p.stall(true);
             for &number in &waiting {
                 p.server(dup(publish(2, number, "t", "")));
             }
+            p.run();
+            p.stall(false);
             p.run();
             let sent = p.take_sent();
             let _ = p.take_reported();
