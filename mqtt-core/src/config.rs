@@ -75,27 +75,31 @@ impl<'b> Config<'b> {
         }
     }
 
-    /// The CONNECT properties that follow from other settings, where `receive_maximum` messages
-    /// can be received at a time.
-    pub(crate) fn own_properties(&self, receive_maximum: u16) -> [Property<'static>; 2] {
-        [
-            Property::ReceiveMaximum(receive_maximum.max(1)),
-            Property::SessionExpiryInterval(self.session_expiry),
-        ]
-    }
-
-    /// The CONNECT packet, with its [own properties](Self::own_properties).
-    pub(crate) fn connect<'a>(&'a self, own: &'a [Property<'a>; 2]) -> Connect<'a> {
-        let own = match (self.version, self.session_expiry) {
-            (Version::V5, 0) => &own[..1],
-            (Version::V5, _) => &own[..],
-            _ => &[],
-        };
+    /// The CONNECT packet, with the properties that follow from other settings: `own` gives them
+    /// their place. `receive_maximum` messages can be received at a time.
+    pub(crate) fn connect<'a>(
+        &'a self,
+        receive_maximum: u16,
+        authentication_data: Option<&'a [u8]>,
+        own: &'a mut OwnProperties<'a>,
+    ) -> Connect<'a> {
+        let receive_maximum = Property::ReceiveMaximum(receive_maximum.max(1));
+        let session_expiry = (self.session_expiry > 0)
+            .then_some(Property::SessionExpiryInterval(self.session_expiry));
+        let authentication_data = authentication_data.map(Property::AuthenticationData);
+        let properties = [Some(receive_maximum), session_expiry, authentication_data];
+        let mut len = 0;
+        if self.version == Version::V5 {
+            for (place, property) in own.iter_mut().zip(properties.into_iter().flatten()) {
+                *place = property;
+                len += 1;
+            }
+        }
         Connect {
             version: self.version,
             clean_start: self.clean_start,
             keep_alive: self.keep_alive,
-            properties: List::joined(own, self.properties),
+            properties: List::joined(own.get(..len).unwrap_or_default(), self.properties),
             client_id: self.client_id,
             will: self.will,
             username: self.username,
@@ -103,3 +107,6 @@ impl<'b> Config<'b> {
         }
     }
 }
+
+/// Room for the properties that [`Config::connect`] adds.
+pub(crate) type OwnProperties<'a> = [Property<'a>; 3];

@@ -148,7 +148,7 @@ pub use message::Message;
 #[cfg(feature = "bytes")]
 pub use owned::OwnedPublish;
 pub use rx::RxBuf;
-pub use session::{Inbound, Slot};
+pub use session::{Inbound, Record, Slot};
 #[cfg(feature = "std")]
 pub use time::Clock;
 pub use time::Instant;

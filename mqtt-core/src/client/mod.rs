@@ -1,4 +1,4 @@
-use crate::config::{Acknowledgement, Config};
+use crate::config::{Acknowledgement, Config, OwnProperties};
 use crate::error::{Error, PeerError, Resource, UsageError};
 use crate::event::Event;
 use crate::link::{Control, Phase, Reading, Server, Timers};
@@ -6,8 +6,8 @@ use crate::message::Message;
 use crate::session::{Inbox, Outbox, State};
 use crate::time::Instant;
 use crate::wire::{
-    Auth, Body, Disconnect, Filter, List, Packet, PacketId, PacketType, Property, Publish, QoS,
-    ReasonCode, Subscribe, Unsubscribe, Version,
+    Auth, Body, Disconnect, EncodeError, Filter, List, Packet, PacketId, PacketType, Property,
+    Publish, QoS, ReasonCode, Subscribe, Unsubscribe, Version,
 };
 use crate::{Buffers, wire};
 
@@ -89,8 +89,7 @@ impl<'b> Client<'b> {
     pub fn new(config: Config<'b>, buffers: Buffers<'b>) -> Self {
         let Buffers { tx, slots, inbound } = buffers;
         let inbox = Inbox::new(inbound);
-        let own = config.own_properties(inbox.capacity());
-        let connect = wire::encoded_len(&config.connect(&own), config.version);
+        let connect = connect_len(&config, &inbox);
         let control = (tx.len() / 4)
             .min(Buffers::MAX_CONTROL)
             .max(Control::capacity_for(connect.unwrap_or(0)))
@@ -126,9 +125,7 @@ impl<'b> Client<'b> {
         if config.version != self.config.version && self.in_flight() > 0 {
             return Err(UsageError::Version.into());
         }
-        let own = config.own_properties(self.inbox.capacity());
-        let connect = wire::encoded_len(&config.connect(&own), config.version);
-        if connect.is_ok_and(|len| !self.control.can_hold(len)) {
+        if connect_len(&config, &self.inbox).is_ok_and(|len| !self.control.can_hold(len)) {
             return Err(UsageError::BufferTooSmall.into());
         }
         if config.acknowledgement == Acknowledgement::Automatic {
@@ -145,6 +142,28 @@ impl<'b> Client<'b> {
     /// [`UsageError::AlreadyConnected`], or that CONNECT cannot be written from this
     /// configuration or does not fit the transmit buffer.
     pub fn connect(&mut self, now: Instant) -> Result<(), Error> {
+        self.try_connect(None, now)
+    }
+
+    /// [`connect`](Self::connect) with the data that begins an extended authentication. Its
+    /// method is one of [`Config::properties`]; 5.0 only.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect), [`UsageError::Authentication`] without a method, and
+    /// [`UsageError::BufferTooSmall`] if the data leave CONNECT no room in its part of the transmit
+    /// buffer.
+    pub fn connect_with(&mut self, authentication_data: &[u8], now: Instant) -> Result<(), Error> {
+        if self.method().is_none() {
+            return Err(UsageError::Authentication.into());
+        }
+        self.try_connect(Some(authentication_data), now)
+    }
+
+    fn try_connect(
+        &mut self,
+        authentication_data: Option<&[u8]>,
+        now: Instant,
+    ) -> Result<(), Error> {
         if self.phase != Phase::Offline {
             return Err(UsageError::AlreadyConnected.into());
         }
@@ -160,9 +179,9 @@ impl<'b> Client<'b> {
                 _ => {}
             }
         }
-        let own = config.own_properties(self.inbox.capacity());
-        self.control
-            .push(&config.connect(&own), config.version, usize::MAX)?;
+        let mut own: OwnProperties<'_> = [Property::ReceiveMaximum(1); 3];
+        let connect = config.connect(self.inbox.capacity(), authentication_data, &mut own);
+        self.control.push(&connect, config.version, usize::MAX)?;
         self.maximum_packet_size = maximum_packet_size as usize;
         self.seen = 0;
         self.phase = Phase::Connecting;
@@ -658,6 +677,13 @@ impl<'b> Client<'b> {
             self.control.push_reserved(&disconnect, Version::V5);
         }
     }
+}
+
+/// The length of CONNECT.
+fn connect_len(config: &Config<'_>, inbox: &Inbox<'_>) -> Result<usize, EncodeError> {
+    let mut own: OwnProperties<'_> = [Property::ReceiveMaximum(1); 3];
+    let connect = config.connect(inbox.capacity(), None, &mut own);
+    wire::encoded_len(&connect, config.version)
 }
 
 /// Where the bytes to send come from.

@@ -4,10 +4,12 @@
 mod arena;
 mod inbox;
 mod outbox;
+mod record;
 mod slots;
 
 pub use inbox::Inbound;
 pub(crate) use inbox::{Delivery, Inbox};
 pub(crate) use outbox::{Outbox, Settled};
+pub use record::Record;
 pub use slots::Slot;
 pub(crate) use slots::State;
