@@ -17,6 +17,12 @@ pub struct Buffers<'b> {
     /// none, only QoS 0 can be received. In 5.0 the server is told; before, provide as many as it
     /// may have in flight: a QoS 2 message beyond ends the connection.
     pub inbound: &'b mut [Inbound],
+    /// The topics that the server's topic aliases stand for, each with 4 bytes more; empty unless
+    /// [`Config::topic_alias_maximum`](crate::Config::topic_alias_maximum) allows any. A topic
+    /// that does not fit ends the connection.
+    pub aliases_in: &'b mut [u8],
+    /// The topics that our topic aliases stand for, each with 4 bytes more; empty without aliases.
+    pub aliases_out: &'b mut [u8],
 }
 
 impl Buffers<'_> {
@@ -63,7 +69,14 @@ impl<const RX: usize, const TX: usize, const N: usize> Storage<RX, TX, N> {
             slots,
             inbound,
         } = self;
-        (RxBuf::new(rx), Buffers { tx, slots, inbound })
+        let buffers = Buffers {
+            tx,
+            slots,
+            inbound,
+            aliases_in: &mut [],
+            aliases_out: &mut [],
+        };
+        (RxBuf::new(rx), buffers)
     }
 }
 
@@ -107,7 +120,14 @@ impl HeapStorage {
             slots,
             inbound,
         } = self;
-        (RxBuf::new(rx), Buffers { tx, slots, inbound })
+        let buffers = Buffers {
+            tx,
+            slots,
+            inbound,
+            aliases_in: &mut [],
+            aliases_out: &mut [],
+        };
+        (RxBuf::new(rx), buffers)
     }
 }
 
@@ -119,15 +139,15 @@ mod tests {
     /// What the documentation says of sizes.
     #[test]
     fn sizes() {
-        assert_eq!(size_of::<Slot>(), 12);
-        assert_eq!(size_of::<Inbound>(), 6);
-        // A sensor: a client of 600 bytes with 64-bit pointers, in 1,680 bytes of memory.
+        assert_eq!(size_of::<Slot>(), 16);
+        assert_eq!(size_of::<Inbound>(), 8);
+        // A sensor: a client of 800 bytes with 64-bit pointers, in 1,728 bytes of memory.
         assert_eq!(
             size_of::<Storage<512, 1024, 8>>(),
-            512 + 1024 + 8 * (12 + 6)
+            512 + 1024 + 8 * (16 + 8)
         );
         assert!(
-            size_of::<Client<'_>>() <= 640,
+            size_of::<Client<'_>>() <= 800,
             "{}",
             size_of::<Client<'_>>()
         );

@@ -28,11 +28,19 @@ pub struct Config<'b> {
     pub password: Option<&'b [u8]>,
     /// What the server publishes when the connection ends without a DISCONNECT.
     pub will: Option<Will<'b>>,
+    /// The highest topic alias that the server may use, 5.0 only; 0 for none. What they stand for
+    /// is kept in [`Buffers::aliases_in`](crate::Buffers::aliases_in).
+    pub topic_alias_maximum: u16,
+    /// True to have QoS 0 messages sent with topic aliases, as far as the server allows; 5.0 only.
+    /// The topics used last are kept in [`Buffers::aliases_out`](crate::Buffers::aliases_out).
+    pub automatic_topic_aliases: bool,
     /// Further CONNECT properties, 5.0 only. Session Expiry Interval, Receive Maximum and Topic
     /// Alias Maximum are not among them: the client sets these itself.
     pub properties: &'b [Property<'b>],
     /// Who acknowledges messages.
     pub acknowledgement: Acknowledgement,
+    /// What the session survives.
+    pub durability: Durability,
     /// How long to wait for CONNACK.
     pub connect_timeout: Duration,
     /// How long to wait for PINGRESP, or any other sign of life, after PINGREQ.
@@ -54,6 +62,19 @@ pub enum Acknowledgement {
     Manual,
 }
 
+/// What the session survives.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Durability {
+    /// A lost connection. Messages in flight are gone with the power, or the process.
+    #[default]
+    Ram,
+    /// A loss of power, too: nothing is sent before what depends on it is on stable storage. The
+    /// host writes [`Client::journal`](crate::Client::journal) and says so with
+    /// [`journaled`](crate::Client::journaled).
+    WriteAhead,
+}
+
 impl<'b> Config<'b> {
     /// MQTT 5.0, a clean start, a keep-alive of 60 seconds, time-outs of 10 seconds.
     #[must_use]
@@ -67,8 +88,11 @@ impl<'b> Config<'b> {
             username: None,
             password: None,
             will: None,
+            topic_alias_maximum: 0,
+            automatic_topic_aliases: false,
             properties: &[],
             acknowledgement: Acknowledgement::Automatic,
+            durability: Durability::Ram,
             connect_timeout: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(10),
             max_whole: usize::MAX,
@@ -76,9 +100,11 @@ impl<'b> Config<'b> {
     }
 
     /// The CONNECT packet, with the properties that follow from other settings: `own` gives them
-    /// their place. `receive_maximum` messages can be received at a time.
+    /// their place. `receive_maximum` messages can be received at a time. The server may have
+    /// assigned the client identifier.
     pub(crate) fn connect<'a>(
         &'a self,
+        client_id: &'a str,
         receive_maximum: u16,
         authentication_data: Option<&'a [u8]>,
         own: &'a mut OwnProperties<'a>,
@@ -87,7 +113,14 @@ impl<'b> Config<'b> {
         let session_expiry = (self.session_expiry > 0)
             .then_some(Property::SessionExpiryInterval(self.session_expiry));
         let authentication_data = authentication_data.map(Property::AuthenticationData);
-        let properties = [Some(receive_maximum), session_expiry, authentication_data];
+        let topic_alias_maximum = (self.topic_alias_maximum > 0)
+            .then_some(Property::TopicAliasMaximum(self.topic_alias_maximum));
+        let properties = [
+            Some(receive_maximum),
+            session_expiry,
+            topic_alias_maximum,
+            authentication_data,
+        ];
         let mut len = 0;
         if self.version == Version::V5 {
             for (place, property) in own.iter_mut().zip(properties.into_iter().flatten()) {
@@ -100,7 +133,7 @@ impl<'b> Config<'b> {
             clean_start: self.clean_start,
             keep_alive: self.keep_alive,
             properties: List::joined(own.get(..len).unwrap_or_default(), self.properties),
-            client_id: self.client_id,
+            client_id,
             will: self.will,
             username: self.username,
             password: self.password,
@@ -109,4 +142,4 @@ impl<'b> Config<'b> {
 }
 
 /// Room for the properties that [`Config::connect`] adds.
-pub(crate) type OwnProperties<'a> = [Property<'a>; 3];
+pub(crate) type OwnProperties<'a> = [Property<'a>; 4];

@@ -107,7 +107,7 @@ pub enum PeerError {
     /// A packet larger than the announced maximum, or than the receive buffer and not a PUBLISH
     /// `[MQTT-3.1.2-24]`.
     PacketTooLarge,
-    /// A topic alias beyond the announced maximum `[MQTT-3.3.2-11]`.
+    /// A topic alias of 0 or beyond the announced maximum `[MQTT-3.3.2-8]`, `[MQTT-3.3.2-11]`.
     TopicAlias,
     /// Session present in answer to a clean start `[MQTT-3.2.2-2]`.
     SessionPresent,
@@ -117,6 +117,10 @@ pub enum PeerError {
     /// A property that a server never sends in this packet `[MQTT-3.14.2-2]`, or another
     /// authentication method than ours `[MQTT-4.12.0-5]`.
     UnexpectedProperty,
+    /// A topic alias that stands for no topic on this connection (3.3.4).
+    UnknownTopicAlias,
+    /// A topic that [`Buffers::aliases_in`](crate::Buffers::aliases_in) has no room for.
+    TopicAliasRoom,
 }
 
 impl PeerError {
@@ -129,7 +133,9 @@ impl PeerError {
             | Self::UnknownPacketId(_)
             | Self::SessionPresent
             | Self::ReasonCodeCount
-            | Self::UnexpectedProperty => ReasonCode::ProtocolError,
+            | Self::UnexpectedProperty
+            | Self::UnknownTopicAlias => ReasonCode::ProtocolError,
+            Self::TopicAliasRoom => ReasonCode::QuotaExceeded,
             Self::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             Self::PacketTooLarge => ReasonCode::PacketTooLarge,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,
@@ -147,6 +153,8 @@ impl PeerError {
             Self::SessionPresent => 6,
             Self::ReasonCodeCount => 7,
             Self::UnexpectedProperty => 8,
+            Self::UnknownTopicAlias => 9,
+            Self::TopicAliasRoom => 10,
         }
     }
 }
@@ -163,6 +171,8 @@ impl fmt::Display for PeerError {
             Self::SessionPresent => f.write_str("session present after a clean start"),
             Self::ReasonCodeCount => f.write_str("not one reason code for each filter"),
             Self::UnexpectedProperty => f.write_str("unexpected property"),
+            Self::UnknownTopicAlias => f.write_str("topic alias that stands for no topic"),
+            Self::TopicAliasRoom => f.write_str("no room for the topic of a topic alias"),
         }
     }
 }
@@ -186,8 +196,8 @@ pub enum UsageError {
     BufferTooSmall,
     /// A property that the client sets itself, or that contradicts an earlier packet.
     Property,
-    /// Another version while messages are in flight, which are kept in the form of this one.
-    Version,
+    /// Another version or durability while there are messages, which are kept for this one.
+    InFlight,
     /// AUTH although CONNECT had no authentication method `[MQTT-4.12.0-7]`, to re-authenticate
     /// before CONNACK `[MQTT-4.12.1-1]`, or with a code that only a server sends.
     Authentication,
@@ -203,6 +213,17 @@ pub enum UsageError {
     SharedNotAvailable,
     /// A subscription identifier for a server without them.
     SubscriptionIdentifierNotAvailable,
+    /// A topic alias above QoS 0, beyond the server's Topic Alias Maximum `[MQTT-3.3.2-9]`, that
+    /// stands for no topic, or for one that
+    /// [`Buffers::aliases_out`](crate::Buffers::aliases_out) has no room for.
+    TopicAlias,
+    /// A payload together with the length of one that stays with the application.
+    Payload,
+    /// An acknowledgement with properties while earlier ones are due, or its record: only its code
+    /// can be kept until then.
+    OutOfOrder,
+    /// A record that is damaged, or that does not follow from those before.
+    Record,
 }
 
 impl UsageError {
@@ -214,7 +235,7 @@ impl UsageError {
             Self::UnknownPacketId => 3,
             Self::BufferTooSmall => 4,
             Self::Property => 5,
-            Self::Version => 6,
+            Self::InFlight => 6,
             Self::Authentication => 7,
             Self::MaximumQoS => 8,
             Self::RetainNotAvailable => 9,
@@ -222,6 +243,10 @@ impl UsageError {
             Self::WildcardNotAvailable => 11,
             Self::SharedNotAvailable => 12,
             Self::SubscriptionIdentifierNotAvailable => 13,
+            Self::TopicAlias => 14,
+            Self::Payload => 15,
+            Self::OutOfOrder => 16,
+            Self::Record => 17,
         }
     }
 }
@@ -235,7 +260,7 @@ impl fmt::Display for UsageError {
             Self::UnknownPacketId => "no message of this identifier waits for acknowledgement",
             Self::BufferTooSmall => "the packet does not fit the transmit buffer",
             Self::Property => "the application cannot set this property here",
-            Self::Version => "messages of another protocol version are in flight",
+            Self::InFlight => "messages of another protocol version or durability are in flight",
             Self::Authentication => "no extended authentication is possible now",
             Self::MaximumQoS => "the server does not support this QoS",
             Self::RetainNotAvailable => "the server does not support retained messages",
@@ -245,6 +270,10 @@ impl fmt::Display for UsageError {
             Self::SubscriptionIdentifierNotAvailable => {
                 "the server does not support subscription identifiers"
             }
+            Self::TopicAlias => "the topic alias cannot be used here",
+            Self::Payload => "the payload is given twice",
+            Self::OutOfOrder => "earlier acknowledgements are due first",
+            Self::Record => "the record does not follow from those before",
         })
     }
 }

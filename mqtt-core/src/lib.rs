@@ -141,14 +141,14 @@ pub mod wire;
 pub use buffers::HeapStorage;
 pub use buffers::{Buffers, Storage};
 pub use client::{Client, Step};
-pub use config::{Acknowledgement, Config};
+pub use config::{Acknowledgement, Config, Durability};
 pub use error::{Error, PeerError, Resource, Timeout, UsageError};
 pub use event::Event;
 pub use message::Message;
 #[cfg(feature = "bytes")]
 pub use owned::OwnedPublish;
 pub use rx::RxBuf;
-pub use session::{Inbound, Record, Slot};
+pub use session::{Inbound, Lent, Record, Slot};
 #[cfg(feature = "std")]
 pub use time::Clock;
 pub use time::Instant;

@@ -14,6 +14,10 @@ use crate::wire::{
 impl<'b> Client<'b> {
     /// Reads at most one packet, or a piece of a payload.
     pub(super) fn read<'i>(&mut self, input: &'i [u8], capacity: usize) -> Result<Step<'i>, Error> {
+        if self.connected.is_some() {
+            // What follows CONNACK counts on it.
+            return Ok(self.hold_back());
+        }
         if let Reading::Payload(payload) = self.reading {
             return Ok(self.read_payload(payload, input));
         }
@@ -137,7 +141,8 @@ impl<'b> Client<'b> {
         };
         let is_new = delivery == Delivery::New;
         if let (Some((id, QoS::ExactlyOnce)), true) = (message, is_new) {
-            self.inbox.insert(id);
+            let noted = self.inbox.insert(id);
+            debug_assert!(noted);
         }
         self.reading = Reading::Payload(Payload {
             offset: 0,
@@ -163,13 +168,15 @@ impl<'b> Client<'b> {
             match payload.message {
                 Some((id, qos)) if payload.is_new => self.inbox.push(id, qos),
                 // The second half of what `receive` does with a repeated message.
-                Some((id, qos)) if self.inbox.delivery(id, qos) == Delivery::Repeated => {
-                    if !self.control.has_room() {
-                        return self.hold_back();
+                Some((id, qos)) => match self.inbox.delivery(id, qos) {
+                    Delivery::Repeated if !self.control.has_room() => return self.hold_back(),
+                    Delivery::Repeated => {
+                        self.answer_with(PacketType::PubRec, id, ReasonCode::Success);
                     }
-                    self.acknowledge_with(PacketType::PubRec, id, ReasonCode::Success);
-                }
-                _ => {}
+                    Delivery::Queued => self.inbox.repeated(id),
+                    Delivery::New => {}
+                },
+                None => {}
             }
             self.reading = Reading::Packet;
         } else {
@@ -222,6 +229,15 @@ impl<'b> Client<'b> {
         // 3.1 does not say, but a session without clean start goes on.
         let session_present = connack.session_present || version == Version::V31 && !clean_start;
         self.server = Server::new(&connack);
+        self.aliases_out.begin(self.server.topic_alias_maximum);
+        if let Some(client_id) = connack.properties.iter().find_map(assigned_client_id) {
+            self.assign(client_id);
+        }
+        if self.is_durable() {
+            // Of a connection that was lost before this was recorded, too.
+            self.connected = Some(session_present && self.connected.unwrap_or(true));
+            self.disconnected = false;
+        }
         self.phase = Phase::Online;
         self.timers
             .connected(self.server.keep_alive.unwrap_or(keep_alive));
@@ -232,7 +248,7 @@ impl<'b> Client<'b> {
         let server = self.server;
         self.outbox
             .resume(session_present, |flags, len| server.takes(flags, len));
-        self.outbox.admit(server.receive_maximum);
+        self.admit();
         if self.outbox.room() > room {
             self.room_returned(Resource::Messages);
         }
@@ -241,8 +257,8 @@ impl<'b> Client<'b> {
 
     /// How to deliver a message; `None` if it has to wait.
     fn delivery(&mut self, publish: &Publish<'_>) -> Result<Option<Delivery>, Error> {
-        if publish.topic_alias().is_some() {
-            return Err(PeerError::TopicAlias.into());
+        if let Some(alias) = publish.topic_alias() {
+            self.take_alias(alias, publish.topic)?;
         }
         let Some(id) = publish.packet_id else {
             return Ok(Some(Delivery::New));
@@ -268,6 +284,22 @@ impl<'b> Client<'b> {
         Ok(Some(Delivery::New))
     }
 
+    fn take_alias(&mut self, alias: u16, topic: &str) -> Result<(), PeerError> {
+        let aliases = &mut self.aliases_in;
+        if !(1..=aliases.maximum()).contains(&alias) {
+            return Err(PeerError::TopicAlias);
+        }
+        if topic.is_empty() {
+            let known = aliases.topic(alias);
+            return known.map(|_| ()).ok_or(PeerError::UnknownTopicAlias);
+        }
+        if aliases.set(alias, topic) {
+            Ok(())
+        } else {
+            Err(PeerError::TopicAliasRoom)
+        }
+    }
+
     fn receive<'i>(&mut self, publish: Publish<'i>) -> Result<Taken<'i>, Error> {
         let Some(delivery) = self.delivery(&publish)? else {
             return Ok(Taken::NotYet);
@@ -275,7 +307,8 @@ impl<'b> Client<'b> {
         match (delivery, publish.packet_id) {
             (Delivery::New, Some(id)) => {
                 if publish.qos == QoS::ExactlyOnce {
-                    self.inbox.insert(id);
+                    let noted = self.inbox.insert(id);
+                    debug_assert!(noted);
                 }
                 self.inbox.push(id, publish.qos);
             }
@@ -284,10 +317,14 @@ impl<'b> Client<'b> {
                 if !self.control.has_room() {
                     return Ok(Taken::NotYet);
                 }
-                self.acknowledge_with(PacketType::PubRec, id, ReasonCode::Success);
+                self.answer_with(PacketType::PubRec, id, ReasonCode::Success);
                 return Ok(Taken::Silently);
             }
-            (Delivery::Queued | Delivery::Repeated, _) => return Ok(Taken::Silently),
+            (Delivery::Queued, Some(id)) => {
+                self.inbox.repeated(id);
+                return Ok(Taken::Silently);
+            }
+            (Delivery::Queued | Delivery::Repeated, None) => return Ok(Taken::Silently),
         }
         Ok(Taken::Event(Event::Publish(publish)))
     }
@@ -317,7 +354,7 @@ impl<'b> Client<'b> {
             _ if !self.control.has_room() => Taken::NotYet,
             _ => {
                 let code = self.not_found();
-                self.acknowledge_with(PacketType::PubRel, ack.packet_id, code);
+                self.answer_with(PacketType::PubRel, ack.packet_id, code);
                 Taken::Silently
             }
         }
@@ -326,6 +363,13 @@ impl<'b> Client<'b> {
     fn pubrel<'i>(&mut self, ack: &Ack<'_>) -> Result<Taken<'i>, Error> {
         if self.inbox.is_queued(ack.packet_id) {
             return Err(PeerError::UnknownPacketId(PacketType::PubRel).into());
+        }
+        if self.is_durable() && self.inbox.is_received(ack.packet_id) {
+            return Ok(if self.inbox.release(ack.packet_id) {
+                Taken::Silently
+            } else {
+                Taken::NotYet
+            });
         }
         if !self.control.has_room() {
             return Ok(Taken::NotYet);
@@ -336,7 +380,7 @@ impl<'b> Client<'b> {
         } else {
             self.not_found()
         };
-        self.acknowledge_with(PacketType::PubComp, ack.packet_id, code);
+        self.answer_with(PacketType::PubComp, ack.packet_id, code);
         Ok(Taken::Silently)
     }
 
@@ -356,10 +400,7 @@ impl<'b> Client<'b> {
 
     /// A message is through: the next one may go.
     fn settled(&mut self) {
-        // After a disconnect() the others stay for the next connection.
-        if self.phase == Phase::Online {
-            self.outbox.admit(self.server.receive_maximum);
-        }
+        self.admit();
         self.slot_returned();
         self.room_returned(Resource::Messages);
     }
@@ -404,6 +445,13 @@ enum Taken<'i> {
 fn method<'a>(property: &Property<'a>) -> Option<&'a str> {
     match *property {
         Property::AuthenticationMethod(method) => Some(method),
+        _ => None,
+    }
+}
+
+fn assigned_client_id<'a>(property: Property<'a>) -> Option<&'a str> {
+    match property {
+        Property::AssignedClientIdentifier(client_id) => Some(client_id),
         _ => None,
     }
 }

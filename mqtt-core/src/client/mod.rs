@@ -1,31 +1,39 @@
-use crate::config::{Acknowledgement, Config, OwnProperties};
+use core::mem;
+
+use crate::config::{Acknowledgement, Config, Durability, OwnProperties};
 use crate::error::{Error, PeerError, Resource, UsageError};
 use crate::event::Event;
-use crate::link::{Control, Phase, Reading, Server, Timers};
-use crate::message::Message;
-use crate::session::{Inbox, Outbox, State};
+use crate::link::{Aliases, Control, Phase, Reading, Server, Timers};
+use crate::session::{Due, Inbox, Outbox, State};
 use crate::time::Instant;
 use crate::wire::{
-    Auth, Body, Disconnect, EncodeError, Filter, List, Packet, PacketId, PacketType, Property,
-    Publish, QoS, ReasonCode, Subscribe, Unsubscribe, Version,
+    Ack, AckKind, Auth, Body, Disconnect, EncodeError, Filter, List, Packet, PacketId, PacketType,
+    Property, QoS, ReasonCode, Subscribe, Unsubscribe, Version,
 };
 use crate::{Buffers, wire};
 
+mod durability;
 mod input;
+mod publish;
 
 /// An MQTT client: the session, and one connection after the other.
 ///
 /// - **Commands** return at once: [`connect`](Self::connect), [`publish`](Self::publish),
-///   [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe),
-///   [`acknowledge`](Self::acknowledge), [`authenticate`](Self::authenticate),
-///   [`disconnect`](Self::disconnect). One that fails has changed nothing.
+///   [`publish_lent`](Self::publish_lent), [`subscribe`](Self::subscribe),
+///   [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge),
+///   [`authenticate`](Self::authenticate), [`disconnect`](Self::disconnect). One that fails has
+///   changed nothing.
 /// - **Input**: [`process`](Self::process) takes received bytes and the time, and returns what
 ///   they mean. [`connection_lost`](Self::connection_lost) reports the end of the connection.
 /// - **Output**: [`transmit`](Self::transmit) lends the bytes to send next,
-///   [`transmitted`](Self::transmitted) says how many were sent. [`poll_timeout`](Self::poll_timeout)
-///   is when to call `process` even if nothing was received.
+///   [`transmitted`](Self::transmitted) says how many were sent. [`payload`](Self::payload) asks
+///   for what stays with the application. [`poll_timeout`](Self::poll_timeout) is when to call
+///   `process` even if nothing was received.
+/// - **Durability**: [`journal`](Self::journal) gives what is to be on stable storage,
+///   [`journaled`](Self::journaled) says that it is, [`restore`](Self::restore) takes it back.
 /// - **Queries**: [`is_connected`](Self::is_connected), [`is_closed`](Self::is_closed),
-///   [`in_flight`](Self::in_flight).
+///   [`in_flight`](Self::in_flight), [`send_quota`](Self::send_quota),
+///   [`messages`](Self::messages), [`topic`](Self::topic), [`client_id`](Self::client_id).
 ///
 /// Any method may be called at any time, in any order, but `transmitted` right after the `transmit`
 /// that it answers.
@@ -35,11 +43,21 @@ pub struct Client<'b> {
     // The session.
     outbox: Outbox<'b>,
     inbox: Inbox<'b>,
+    /// The client identifier that the server has assigned.
+    assigned: &'b mut [u8],
+    /// Whether the server knew the session, until that is on stable storage.
+    connected: Option<bool>,
+    /// True until it is on stable storage that the connection has ended.
+    disconnected: bool,
+    /// True if the messages that are being restored may have been sent.
+    restored_online: bool,
     // The connection.
     phase: Phase,
     control: Control<'b>,
     timers: Timers,
     server: Server,
+    aliases_in: Aliases<'b>,
+    aliases_out: Aliases<'b>,
     reading: Reading,
     /// How much of the input was there at the last call already.
     seen: usize,
@@ -87,9 +105,16 @@ impl<'b> Client<'b> {
     /// A client that is not connected, with an empty session.
     #[must_use]
     pub fn new(config: Config<'b>, buffers: Buffers<'b>) -> Self {
-        let Buffers { tx, slots, inbound } = buffers;
-        let inbox = Inbox::new(inbound);
-        let connect = connect_len(&config, &inbox);
+        let Buffers {
+            tx,
+            slots,
+            inbound,
+            aliases_in,
+            aliases_out,
+        } = buffers;
+        let durable = config.durability == Durability::WriteAhead;
+        let inbox = Inbox::new(inbound, durable);
+        let connect = connect_len(&config, config.client_id, &inbox);
         let control = (tx.len() / 4)
             .min(Buffers::MAX_CONTROL)
             .max(Control::capacity_for(connect.unwrap_or(0)))
@@ -97,12 +122,18 @@ impl<'b> Client<'b> {
         let (control, arena) = tx.split_at_mut(control);
         Self {
             config,
-            outbox: Outbox::new(arena, slots),
+            outbox: Outbox::new(arena, slots, config.version, durable),
             inbox,
+            assigned: &mut [],
+            connected: None,
+            disconnected: false,
+            restored_online: false,
             phase: Phase::Offline,
             control: Control::new(control),
             timers: Timers::default(),
             server: Server::UNLIMITED,
+            aliases_in: Aliases::new(aliases_in),
+            aliases_out: Aliases::new(aliases_out),
             reading: Reading::Packet,
             seen: 0,
             maximum_packet_size: usize::MAX,
@@ -115,17 +146,28 @@ impl<'b> Client<'b> {
     /// Changes the configuration for the next [`connect`](Self::connect).
     ///
     /// # Errors
-    /// [`UsageError::AlreadyConnected`] during a connection, [`UsageError::Version`] for another
-    /// version while messages are in flight, and [`UsageError::BufferTooSmall`] if CONNECT becomes
-    /// too long for what was set aside for it at first.
+    /// [`UsageError::AlreadyConnected`] during a connection, [`UsageError::InFlight`] for another
+    /// version or durability while there are messages, and [`UsageError::BufferTooSmall`] if
+    /// CONNECT becomes too long for what was set aside for it at first.
     pub fn reconfigure(&mut self, config: Config<'b>) -> Result<(), Error> {
         if self.phase != Phase::Offline {
             return Err(UsageError::AlreadyConnected.into());
         }
-        if config.version != self.config.version && self.in_flight() > 0 {
-            return Err(UsageError::Version.into());
+        let Config {
+            version,
+            durability,
+            ..
+        } = config;
+        if version != self.config.version || durability != self.config.durability {
+            if self.has_session() {
+                return Err(UsageError::InFlight.into());
+            }
+            let durable = durability == Durability::WriteAhead;
+            self.outbox.configure(version, durable);
+            self.inbox.configure(durable);
         }
-        if connect_len(&config, &self.inbox).is_ok_and(|len| !self.control.can_hold(len)) {
+        let connect = connect_len(&config, config.client_id, &self.inbox);
+        if connect.is_ok_and(|len| !self.control.can_hold(len)) {
             return Err(UsageError::BufferTooSmall.into());
         }
         if config.acknowledgement == Acknowledgement::Automatic {
@@ -179,66 +221,20 @@ impl<'b> Client<'b> {
                 _ => {}
             }
         }
-        let mut own: OwnProperties<'_> = [Property::ReceiveMaximum(1); 3];
-        let connect = config.connect(self.inbox.capacity(), authentication_data, &mut own);
+        let mut own: OwnProperties<'_> = [Property::ReceiveMaximum(1); 4];
+        let client_id = own_client_id(&config, self.assigned);
+        let inbound = self.inbox.capacity();
+        let connect = config.connect(client_id, inbound, authentication_data, &mut own);
         self.control.push(&connect, config.version, usize::MAX)?;
         self.maximum_packet_size = maximum_packet_size as usize;
+        self.aliases_in.begin(config.topic_alias_maximum);
+        self.aliases_out.begin(0);
+        self.restored_online = false;
         self.seen = 0;
         self.phase = Phase::Connecting;
         self.timers
             .connecting(config.connect_timeout, config.ping_timeout);
         Ok(())
-    }
-
-    /// Sends a message. Above QoS 0 it gets an identifier, is kept until the server has it, and
-    /// may be handed over without a connection; [`Event::Published`] reports the end.
-    ///
-    /// # Errors
-    /// [`Error::Full`] if there is no room now, [`UsageError::NotConnected`] at QoS 0 or after
-    /// [`disconnect`](Self::disconnect), or that the message breaks a rule of the protocol or a
-    /// limit of the server.
-    pub fn publish(&mut self, message: &Message<'_>) -> Result<Option<PacketId>, Error> {
-        let result = self.try_publish(message);
-        self.note_refusal(&result);
-        result
-    }
-
-    fn try_publish(&mut self, message: &Message<'_>) -> Result<Option<PacketId>, Error> {
-        let online = self.phase == Phase::Online;
-        if self.phase == Phase::Closing || !online && message.qos == QoS::AtMostOnce {
-            return Err(UsageError::NotConnected.into());
-        }
-        self.server.check_message(message.qos, message.retain)?;
-        // An alias means nothing on the next connection, an identifier is the server's to set
-        // [MQTT-3.3.4-6].
-        let refused = |property: &Property<'_>| {
-            matches!(
-                property,
-                Property::TopicAlias(_) | Property::SubscriptionIdentifier(_)
-            )
-        };
-        if message.properties.iter().any(refused) {
-            return Err(UsageError::Property.into());
-        }
-        if online
-            && message.qos != QoS::AtMostOnce
-            && self.in_flight() >= self.server.receive_maximum
-        {
-            return Err(Resource::Window.into());
-        }
-        let publish = Publish {
-            qos: message.qos,
-            retain: message.retain,
-            properties: List::from(message.properties),
-            ..Publish::new(message.topic, message.payload)
-        };
-        let state = if online {
-            State::Stored
-        } else {
-            State::Waiting
-        };
-        self.outbox
-            .publish(&publish, self.config.version, self.max_transmit(), state)
     }
 
     /// Asks for messages. [`Event::Subscribed`] brings the answer.
@@ -320,8 +316,45 @@ impl<'b> Client<'b> {
     /// [`UsageError::UnknownPacketId`] if no such message waits. After a lost connection that is
     /// so for QoS 1: the server sends the message again.
     pub fn acknowledge(&mut self, id: PacketId) -> Result<(), Error> {
-        if !self.inbox.accept(id) {
-            return Err(UsageError::UnknownPacketId.into());
+        self.acknowledge_with(&Ack::new(id))
+    }
+
+    /// [`acknowledge`](Self::acknowledge) with a reason, an error for one to turn the message down,
+    /// and properties; 5.0 only. Also in [`Acknowledgement::Automatic`] mode, before the next call
+    /// to [`process`](Self::process).
+    ///
+    /// # Errors
+    /// Those of [`acknowledge`](Self::acknowledge), or that the packet breaks a rule of the
+    /// protocol. Properties are not kept: with these, [`UsageError::OutOfOrder`] unless the
+    /// acknowledgement can be queued at once, and [`Error::Full`] if there is no room for it.
+    pub fn acknowledge_with(&mut self, ack: &Ack<'_>) -> Result<(), Error> {
+        let (qos, is_next) = self
+            .inbox
+            .unaccepted(ack.packet_id)
+            .ok_or(UsageError::UnknownPacketId)?;
+        let packet = match qos {
+            QoS::ExactlyOnce => PacketType::PubRec,
+            _ => PacketType::PubAck,
+        };
+        let version = self.config.version;
+        wire::encoded_len(&AckKind(packet, *ack), version)?;
+        // This one is the server's to say (3.4.2.1, 3.5.2.1).
+        if ack.code == ReasonCode::NoMatchingSubscribers {
+            return Err(EncodeError::ReasonCode.into());
+        }
+        if ack.properties.is_empty() {
+            self.inbox.accept(ack.packet_id, ack.code);
+        } else {
+            let wants_record = self.is_durable() && qos == QoS::ExactlyOnce;
+            if !is_next || wants_record && !ack.code.is_error() || !self.may_settle() {
+                return Err(UsageError::OutOfOrder.into());
+            }
+            let max = self.max_transmit();
+            let result = self.control.push(&AckKind(packet, *ack), version, max);
+            self.note_refusal(&result);
+            result?;
+            self.inbox.accept(ack.packet_id, ack.code);
+            self.inbox.pop();
         }
         self.settle();
         Ok(())
@@ -399,6 +432,7 @@ impl<'b> Client<'b> {
                 self.inbox.remove(id);
             }
         }
+        self.disconnected |= self.is_durable() && self.phase != Phase::Connecting;
         self.phase = Phase::Offline;
         self.control.clear();
         self.timers.stop();
@@ -414,6 +448,8 @@ impl<'b> Client<'b> {
         self.room_returned(Resource::Control);
         self.inbox
             .connection_lost(self.config.acknowledgement == Acknowledgement::Manual);
+        self.aliases_in.begin(0);
+        self.aliases_out.begin(0);
     }
 
     /// Reads from the front of `input`, at most one packet, and does what is due `now`.
@@ -448,6 +484,9 @@ impl<'b> Client<'b> {
             self.inbox.accept_last();
         }
         self.settle();
+        if !matches!(self.phase, Phase::Online | Phase::Closing) {
+            self.outbox.expire(self.timers.seconds());
+        }
         if let Some(event) = self.pending_event() {
             return Ok(Step::event(event));
         }
@@ -510,10 +549,13 @@ impl<'b> Client<'b> {
             }
             Source::Messages | Source::RestOfMessage => {
                 let room = self.outbox.room();
-                self.outbox.transmitted(n);
+                if self.outbox.transmitted(n) {
+                    self.slot_returned();
+                }
                 if self.outbox.room() > room || self.outbox.has_holes() {
                     self.room_returned(Resource::Messages);
                 }
+                self.admit();
             }
             Source::Nothing => return,
         }
@@ -530,7 +572,10 @@ impl<'b> Client<'b> {
         if self.has_pending_event() {
             return Some(self.timers.now());
         }
-        self.timers.deadline()
+        match self.phase {
+            Phase::Offline => self.outbox.expiry().map(|expiry| self.timers.at(expiry)),
+            _ => self.timers.deadline(),
+        }
     }
 
     /// True from CONNACK to the end of the connection.
@@ -550,14 +595,63 @@ impl<'b> Client<'b> {
     pub fn in_flight(&self) -> u16 {
         self.outbox
             .in_flight()
-            .saturating_add(self.outbox.count(State::Waiting))
+            .saturating_add(self.outbox.waiting())
+    }
+
+    /// How many messages above QoS 0 may be handed over now, as far as slots and the server's
+    /// Receive Maximum go `[MQTT-4.9.0-2]`; their bytes must fit, too.
+    #[must_use]
+    pub fn send_quota(&self) -> u16 {
+        let vacancies = self.outbox.vacancies();
+        match self.phase {
+            Phase::Online => {
+                vacancies.min(self.server.receive_maximum.saturating_sub(self.in_flight()))
+            }
+            _ => vacancies,
+        }
+    }
+
+    /// The client identifier: that of the configuration or, if that is empty and the session is
+    /// to go on, the one that the server has assigned `[MQTT-3.2.2-16]`.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        own_client_id(&self.config, self.assigned)
+    }
+
+    /// Keeps the client identifier that the server has assigned, if there is room for it beside
+    /// CONNECT.
+    fn assign(&mut self, client_id: &str) {
+        if self.assigned == client_id.as_bytes() {
+            return;
+        }
+        let len = client_id.len();
+        if self.assigned.len() < len {
+            let connect = connect_len(&self.config, client_id, &self.inbox);
+            let Some(room) = connect
+                .ok()
+                .and_then(|kept| self.control.split_off(len, kept))
+            else {
+                self.assigned = &mut [];
+                return;
+            };
+            self.assigned = room;
+        } else if let Some((room, _)) = mem::take(&mut self.assigned).split_at_mut_checked(len) {
+            self.assigned = room;
+        }
+        self.assigned.copy_from_slice(client_id.as_bytes());
+    }
+
+    /// True if there is anything of a session: messages on their way, or identifiers.
+    fn has_session(&self) -> bool {
+        !self.outbox.is_empty() || !self.inbox.is_empty()
     }
 
     /// Where the next bytes come from. A packet sent in part comes first, then packets other than
     /// PUBLISH, but for the DISCONNECT of an orderly end, which comes after all messages.
     fn source(&self) -> Source {
         let messages = matches!(self.phase, Phase::Online | Phase::Closing)
-            && !self.outbox.transmit().is_empty();
+            && self.connected.is_none()
+            && (!self.outbox.transmit().is_empty() || self.outbox.lent().is_some());
         let control = !self.control.is_empty();
         match self.phase {
             Phase::Offline => Source::Nothing,
@@ -615,23 +709,40 @@ impl<'b> Client<'b> {
         Some(Event::Writable)
     }
 
+    /// Lets waiting messages be sent.
+    fn admit(&mut self) {
+        // After a disconnect() they stay for the next connection.
+        if self.phase == Phase::Online && self.outbox.waiting() > 0 {
+            self.outbox
+                .admit(self.server.receive_maximum, self.timers.seconds());
+        }
+    }
+
+    /// True if acknowledgements may be queued.
+    fn may_settle(&self) -> bool {
+        self.phase == Phase::Online && self.connected.is_none()
+    }
+
     /// Queues what is due: acknowledgements, PUBREL, PINGREQ.
     fn settle(&mut self) {
+        while self.inbox.due() == Some(Due::Nothing) {
+            self.inbox.pop();
+        }
         if self.phase != Phase::Online {
             return;
         }
-        while self.control.has_room() {
-            if let Some((id, qos)) = self.inbox.due() {
-                let packet = if qos == QoS::ExactlyOnce {
-                    PacketType::PubRec
-                } else {
-                    PacketType::PubAck
-                };
-                self.acknowledge_with(packet, id, ReasonCode::Success);
+        while self.may_settle() && self.control.has_room() {
+            if let Some(due) = self.inbox.due() {
+                if let Due::Acknowledge(packet, id, code) = due {
+                    self.answer_with(packet, id, code);
+                }
                 self.inbox.pop();
             } else if let Some(id) = self.outbox.releasing() {
-                self.acknowledge_with(PacketType::PubRel, id, ReasonCode::Success);
+                self.answer_with(PacketType::PubRel, id, ReasonCode::Success);
                 self.outbox.released();
+            } else if let Some(id) = self.inbox.completing() {
+                self.answer_with(PacketType::PubComp, id, ReasonCode::Success);
+                self.inbox.completed();
             } else {
                 break;
             }
@@ -644,10 +755,13 @@ impl<'b> Client<'b> {
     }
 
     /// Queues an acknowledgement, but never behind our DISCONNECT `[MQTT-3.14.4-1]`.
-    fn acknowledge_with(&mut self, packet: PacketType, id: PacketId, code: ReasonCode) {
+    fn answer_with(&mut self, packet: PacketType, id: PacketId, code: ReasonCode) {
         if self.phase == Phase::Online {
-            self.control
-                .acknowledge(packet, id, code, self.config.version);
+            let ack = Ack {
+                code,
+                ..Ack::new(id)
+            };
+            self.control.acknowledge(packet, ack, self.config.version);
         }
     }
 
@@ -672,6 +786,10 @@ impl<'b> Client<'b> {
             return;
         }
         self.control.keep_partial();
+        if self.outbox.lent().is_some_and(|lent| lent.left > 0) && self.outbox.is_partial() {
+            // Nobody is going to send the rest of this payload, and nothing can be sent before.
+            return;
+        }
         if let (Error::Peer(error), Version::V5, false) = (error, self.config.version, is_unsent) {
             let disconnect = Disconnect::new(error.reason_code());
             self.control.push_reserved(&disconnect, Version::V5);
@@ -680,10 +798,21 @@ impl<'b> Client<'b> {
 }
 
 /// The length of CONNECT.
-fn connect_len(config: &Config<'_>, inbox: &Inbox<'_>) -> Result<usize, EncodeError> {
-    let mut own: OwnProperties<'_> = [Property::ReceiveMaximum(1); 3];
-    let connect = config.connect(inbox.capacity(), None, &mut own);
+fn connect_len(
+    config: &Config<'_>,
+    client_id: &str,
+    inbox: &Inbox<'_>,
+) -> Result<usize, EncodeError> {
+    let mut own: OwnProperties<'_> = [Property::ReceiveMaximum(1); 4];
+    let connect = config.connect(client_id, inbox.capacity(), None, &mut own);
     wire::encoded_len(&connect, config.version)
+}
+
+fn own_client_id<'a>(config: &Config<'a>, assigned: &'a [u8]) -> &'a str {
+    match core::str::from_utf8(assigned) {
+        Ok(assigned) if config.client_id.is_empty() && !config.clean_start => assigned,
+        _ => config.client_id,
+    }
 }
 
 /// Where the bytes to send come from.

@@ -1,7 +1,5 @@
 use crate::error::{Error, Resource, UsageError};
-use crate::wire::{
-    Ack, AckKind, Body, PacketId, PacketType, ReasonCode, Version, encode, packet_len,
-};
+use crate::wire::{Ack, AckKind, Body, PacketType, Version, encode, packet_len};
 
 /// Packets other than PUBLISH, encoded, in the order in which they are to be sent.
 #[derive(Debug)]
@@ -132,9 +130,7 @@ impl<'b> Control<'b> {
                 return Err(Error::Full(Resource::Control));
             }
             if len > self.bytes.len() - self.end {
-                self.bytes.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
+                self.move_to_front();
             }
             end = self.end + len;
             self.bytes
@@ -146,21 +142,26 @@ impl<'b> Control<'b> {
     }
 
     /// Queues an acknowledgement; the caller has made sure that it [has room](Self::has_room).
-    pub(crate) fn acknowledge(
-        &mut self,
-        packet: PacketType,
-        id: PacketId,
-        code: ReasonCode,
-        version: Version,
-    ) {
-        let ack = AckKind(
-            packet,
-            Ack {
-                code,
-                ..Ack::new(id)
-            },
-        );
-        let pushed = self.push(&ack, version, usize::MAX);
+    pub(crate) fn acknowledge(&mut self, packet: PacketType, ack: Ack<'_>, version: Version) {
+        let pushed = self.push(&AckKind(packet, ack), version, usize::MAX);
         debug_assert_eq!(pushed, Ok(()));
+    }
+
+    fn move_to_front(&mut self) {
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+    }
+
+    /// Gives away `len` bytes of the memory, if a packet of `kept` bytes can be queued in the rest.
+    pub(crate) fn split_off(&mut self, len: usize, kept: usize) -> Option<&'b mut [u8]> {
+        let rest = self.bytes.len().checked_sub(len)?;
+        if rest < Self::capacity_for(kept) || rest < self.end - self.start {
+            return None;
+        }
+        self.move_to_front();
+        let (bytes, split) = core::mem::take(&mut self.bytes).split_at_mut_checked(rest)?;
+        self.bytes = bytes;
+        Some(split)
     }
 }

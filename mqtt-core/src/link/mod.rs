@@ -1,10 +1,12 @@
 //! What dies with the connection: the phase, the timers, the server's limits, packets other than
-//! PUBLISH on their way out, a payload on its way in.
+//! PUBLISH on their way out, a payload on its way in, topic aliases.
 
+mod aliases;
 mod control;
 mod server;
 mod timers;
 
+pub(crate) use aliases::Aliases;
 pub(crate) use control::Control;
 pub(crate) use server::Server;
 pub(crate) use timers::Timers;

@@ -7,6 +7,8 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Timers {
     now: Instant,
+    /// The first moment that was told, from which [`seconds`](Self::seconds) count.
+    epoch: Option<Instant>,
     /// When waiting for CONNACK ends.
     connect: Option<Instant>,
     /// The longest silence, if there is a limit.
@@ -27,6 +29,19 @@ impl Timers {
     /// Notes the time. A clock that goes backwards stands still here.
     pub(crate) fn set_now(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        self.epoch.get_or_insert(now);
+    }
+
+    /// How long the client has been told the time.
+    pub(crate) fn seconds(&self) -> u32 {
+        let epoch = self.epoch.unwrap_or(self.now);
+        let seconds = self.now.saturating_since(epoch).as_secs();
+        u32::try_from(seconds).unwrap_or(u32::MAX)
+    }
+
+    /// The moment of these [`seconds`](Self::seconds).
+    pub(crate) fn at(&self, seconds: u32) -> Instant {
+        self.epoch.unwrap_or(self.now) + Duration::from_secs(seconds.into())
     }
 
     pub(crate) const fn now(&self) -> Instant {
@@ -36,6 +51,7 @@ impl Timers {
     pub(crate) fn connecting(&mut self, timeout: Duration, ping_timeout: Duration) {
         *self = Self {
             now: self.now,
+            epoch: self.epoch,
             connect: Some(self.now + timeout),
             last_sent: self.now,
             last_received: self.now,
@@ -55,6 +71,7 @@ impl Timers {
     pub(crate) fn stop(&mut self) {
         *self = Self {
             now: self.now,
+            epoch: self.epoch,
             ..Self::default()
         };
     }

@@ -99,8 +99,9 @@ impl<'b> Arena<'b> {
         packets.get(..packet_len(packets)).unwrap_or_default()
     }
 
-    pub(super) fn first_byte_mut(&mut self, offset: usize) -> Option<&mut u8> {
-        self.bytes.get_mut(offset)
+    pub(super) fn packet_mut(&mut self, offset: usize) -> &mut [u8] {
+        let len = self.packet(offset).len();
+        self.room(offset, len).unwrap_or_default()
     }
 
     /// True if all of the packet at `offset` was sent.
@@ -111,6 +112,11 @@ impl<'b> Arena<'b> {
     /// True if any of the packet at `offset` was sent.
     pub(super) fn is_begun(&self, offset: usize) -> bool {
         self.is_before(offset, self.cursor)
+    }
+
+    /// True if the packet at `offset` is the next to be sent.
+    pub(super) fn is_next(&self, offset: usize) -> bool {
+        self.cursor == offset && self.boundary == offset
     }
 
     /// True if a packet was sent in part.

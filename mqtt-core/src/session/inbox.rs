@@ -1,9 +1,10 @@
 //! Messages on their way from the server: which wait for an acknowledgement, and which QoS 2
 //! identifiers were received.
 
-use crate::wire::{PacketId, QoS};
+use super::record::Record;
+use crate::wire::{PacketId, PacketType, QoS, ReasonCode};
 
-/// Bookkeeping for one received QoS 1 or 2 message; 6 bytes.
+/// Bookkeeping for one received QoS 1 or 2 message; 8 bytes.
 ///
 /// Opaque: provide as many as the server may have in flight. In 5.0 this is announced as the
 /// Receive Maximum; before, a server sends as many as it likes.
@@ -11,6 +12,8 @@ use crate::wire::{PacketId, QoS};
 pub struct Inbound {
     /// A cell of the set of received QoS 2 identifiers; 0 is empty.
     received: u16,
+    /// A cell of the queue of QoS 2 messages to be completed.
+    released: u16,
     /// A cell of the queue of messages to be acknowledged.
     unacknowledged: Unacknowledged,
 }
@@ -18,18 +21,48 @@ pub struct Inbound {
 #[derive(Clone, Copy, Debug)]
 struct Unacknowledged {
     id: u16,
-    qos: QoS,
-    accepted: bool,
+    code: ReasonCode,
+    flags: u8,
+}
+
+impl Unacknowledged {
+    const EXACTLY_ONCE: u8 = 1;
+    /// It was dealt with.
+    const ACCEPTED: u8 = 2;
+    /// That it was is on stable storage.
+    const RECORDED: u8 = 4;
+    /// It came with an earlier connection. On this one it will be sent again.
+    const EARLIER: u8 = 8;
+
+    const fn is(self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    const fn qos(self) -> QoS {
+        if self.is(Self::EXACTLY_ONCE) {
+            QoS::ExactlyOnce
+        } else {
+            QoS::AtLeastOnce
+        }
+    }
+
+    /// True if a record of it is due before its acknowledgement.
+    const fn wants_record(self) -> bool {
+        self.flags & (Self::EXACTLY_ONCE | Self::ACCEPTED | Self::RECORDED)
+            == Self::EXACTLY_ONCE | Self::ACCEPTED
+            && !self.code.is_error()
+    }
 }
 
 impl Inbound {
     /// A cell that is not in use.
     pub const EMPTY: Self = Self {
         received: 0,
+        released: 0,
         unacknowledged: Unacknowledged {
             id: 0,
-            qos: QoS::AtMostOnce,
-            accepted: false,
+            code: ReasonCode::Success,
+            flags: 0,
         },
     };
 }
@@ -64,10 +97,31 @@ pub(crate) struct Inbox<'b> {
     displaced: usize,
     /// The number of QoS 1 messages in the queue.
     at_least_once: usize,
+    /// The queue of QoS 2 messages to be completed: where it begins, how long it is, and how many
+    /// at its front are recorded.
+    released: Released,
+    /// True if changes count once they are on stable storage.
+    durable: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Released {
+    front: usize,
+    len: usize,
+    recorded: usize,
+}
+
+/// What is due for the message at the front of the queue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Due {
+    /// An acknowledgement.
+    Acknowledge(PacketType, PacketId, ReasonCode),
+    /// Nothing: the server sends the message again, and that one is acknowledged.
+    Nothing,
 }
 
 impl<'b> Inbox<'b> {
-    pub(crate) fn new(cells: &'b mut [Inbound]) -> Self {
+    pub(crate) fn new(cells: &'b mut [Inbound], durable: bool) -> Self {
         let len = cells.len().min(usize::from(u16::MAX));
         let cells = cells
             .split_at_mut_checked(len)
@@ -80,7 +134,18 @@ impl<'b> Inbox<'b> {
             received: 0,
             displaced: 0,
             at_least_once: 0,
+            released: Released::default(),
+            durable,
         }
+    }
+
+    pub(crate) const fn configure(&mut self, durable: bool) {
+        self.durable = durable;
+    }
+
+    /// True if there is nothing that is remembered for the server.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0 && self.received == 0 && self.released.len == 0
     }
 
     pub(crate) fn capacity(&self) -> u16 {
@@ -208,19 +273,27 @@ impl<'b> Inbox<'b> {
         }
     }
 
-    /// True if the QoS 2 message `id` has not had its PUBREC.
-    pub(crate) fn is_queued(&self, id: PacketId) -> bool {
-        (0..self.len)
-            .filter_map(|n| self.queued(n))
-            .any(|message| message.id == id.get() && message.qos == QoS::ExactlyOnce)
+    fn position(&self, id: PacketId, flags: u8, mask: u8) -> Option<usize> {
+        let is_it = |m: &Unacknowledged| m.id == id.get() && m.flags & mask == flags;
+        (0..self.len).find(|&n| self.queued(n).is_some_and(is_it))
     }
 
-    /// Notes the identifier of a new QoS 2 message.
-    pub(crate) fn insert(&mut self, id: PacketId) {
-        if let Some((index, false)) = self.search(id) {
-            self.set(index, id.get());
-            self.received += 1;
-            self.displaced += usize::from(index != self.home(id));
+    /// True if the QoS 2 message `id` has not had its PUBREC.
+    pub(crate) fn is_queued(&self, id: PacketId) -> bool {
+        let flag = Unacknowledged::EXACTLY_ONCE;
+        self.position(id, flag, flag).is_some()
+    }
+
+    /// Notes the identifier of a new QoS 2 message; false if there is no room.
+    pub(crate) fn insert(&mut self, id: PacketId) -> bool {
+        match self.search(id) {
+            Some((index, false)) => {
+                self.set(index, id.get());
+                self.received += 1;
+                self.displaced += usize::from(index != self.home(id));
+                true
+            }
+            found => found.is_some(),
         }
     }
 
@@ -234,19 +307,41 @@ impl<'b> Inbox<'b> {
         if let Some(last) = self.queued_mut(self.len - 1) {
             *last = Unacknowledged {
                 id: id.get(),
-                qos,
-                accepted: false,
+                code: ReasonCode::Success,
+                flags: u8::from(qos == QoS::ExactlyOnce) * Unacknowledged::EXACTLY_ONCE,
             };
         }
     }
 
+    /// The server has sent a queued message again.
+    pub(crate) fn repeated(&mut self, id: PacketId) {
+        let flag = Unacknowledged::EXACTLY_ONCE;
+        if let Some(message) = self
+            .position(id, flag, flag)
+            .and_then(|n| self.queued_mut(n))
+        {
+            message.flags &= !Unacknowledged::EARLIER;
+        }
+    }
+
+    /// Finds a message that waits to be dealt with: its QoS, and whether its acknowledgement would
+    /// be the next to leave, at once.
+    pub(crate) fn unaccepted(&self, id: PacketId) -> Option<(QoS, bool)> {
+        let n = self.position(id, 0, Unacknowledged::ACCEPTED)?;
+        let message = self.queued(n)?;
+        Some((
+            message.qos(),
+            n == 0 && !message.is(Unacknowledged::EARLIER),
+        ))
+    }
+
     /// Marks a message as dealt with. False if it does not wait for that.
-    pub(crate) fn accept(&mut self, id: PacketId) -> bool {
-        let waits = |m: &Unacknowledged| m.id == id.get() && !m.accepted;
-        let n = (0..self.len).find(|&n| self.queued(n).is_some_and(waits));
+    pub(crate) fn accept(&mut self, id: PacketId, code: ReasonCode) -> bool {
+        let n = self.position(id, 0, Unacknowledged::ACCEPTED);
         match n.and_then(|n| self.queued_mut(n)) {
             Some(message) => {
-                message.accepted = true;
+                message.code = code;
+                message.flags |= Unacknowledged::ACCEPTED;
                 true
             }
             None => false,
@@ -256,39 +351,149 @@ impl<'b> Inbox<'b> {
     /// Marks the newest message as dealt with.
     pub(crate) fn accept_last(&mut self) {
         if let Some(last) = self.len.checked_sub(1).and_then(|n| self.queued_mut(n)) {
-            last.accepted = true;
+            last.flags |= Unacknowledged::ACCEPTED;
         }
     }
 
-    /// The next message whose acknowledgement is due: those before it have theirs
+    /// What is due for the message at the front: those before it had their acknowledgements
     /// `[MQTT-4.6.0-2]`, `[MQTT-4.6.0-3]`.
-    pub(crate) fn due(&self) -> Option<(PacketId, QoS)> {
-        let message = self.queued(0).filter(|message| message.accepted)?;
-        Some((PacketId::new(message.id)?, message.qos))
+    pub(crate) fn due(&self) -> Option<Due> {
+        let message = self.queued(0).copied()?;
+        if !message.is(Unacknowledged::ACCEPTED) || self.durable && message.wants_record() {
+            return None;
+        }
+        if message.is(Unacknowledged::EARLIER) {
+            return Some(Due::Nothing);
+        }
+        let packet = match message.qos() {
+            QoS::ExactlyOnce => PacketType::PubRec,
+            _ => PacketType::PubAck,
+        };
+        let id = PacketId::new(message.id)?;
+        Some(Due::Acknowledge(packet, id, message.code))
     }
 
-    /// Takes the message of [`due`](Self::due) from the queue.
+    /// Takes the message at the front from the queue. A QoS 2 message that was turned down ends
+    /// with that.
     pub(crate) fn pop(&mut self) {
-        if let Some(front) = self.queued(0) {
-            self.at_least_once -= usize::from(front.qos == QoS::AtLeastOnce);
-            self.front = self.at(self.front, 1);
-            self.len -= 1;
+        let Some(&front) = self.queued(0) else {
+            return;
+        };
+        self.front = self.at(self.front, 1);
+        self.len -= 1;
+        match (front.qos(), PacketId::new(front.id)) {
+            (QoS::ExactlyOnce, Some(id)) if front.code.is_error() => {
+                self.remove(id);
+            }
+            (QoS::ExactlyOnce, _) => {}
+            _ => self.at_least_once -= 1,
         }
+    }
+
+    /// PUBREL: the identifier is new again, once that is recorded. False if there is no room to
+    /// note that.
+    pub(crate) fn release(&mut self, id: PacketId) -> bool {
+        if self.released.len == self.cells.len() {
+            return false;
+        }
+        let index = self.at(self.released.front, self.released.len);
+        if let Some(cell) = self.cells.get_mut(index) {
+            cell.released = id.get();
+        }
+        self.released.len += 1;
+        true
+    }
+
+    fn released_at(&self, n: usize) -> u16 {
+        let index = self.at(self.released.front, n);
+        self.cells.get(index).map_or(0, |cell| cell.released)
+    }
+
+    /// The next message whose PUBCOMP is due.
+    pub(crate) fn completing(&self) -> Option<PacketId> {
+        let id = PacketId::new(self.released_at(0));
+        id.filter(|_| self.released.recorded > 0)
+    }
+
+    /// Notes that the PUBCOMP of [`completing`](Self::completing) is on its way.
+    pub(crate) fn completed(&mut self) {
+        self.released.front = self.at(self.released.front, 1);
+        self.released.len -= 1;
+        self.released.recorded -= 1;
+    }
+
+    /// The messages that were dealt with, as far as the order of acknowledging goes.
+    fn accepted(&self) -> impl Iterator<Item = &Unacknowledged> {
+        let queued = (0..self.len).filter_map(|n| self.queued(n));
+        queued.take_while(|message| message.is(Unacknowledged::ACCEPTED))
+    }
+
+    /// The changes that are to be on stable storage next, in order.
+    pub(crate) fn journal(&self) -> impl Iterator<Item = Record<'_>> {
+        let received = self.accepted().filter(|message| message.wants_record());
+        let received = received.filter_map(|message| PacketId::new(message.id));
+        let released = self.released.recorded..self.released.len;
+        let released = released.filter_map(|n| PacketId::new(self.released_at(n)));
+        received
+            .map(Record::Received)
+            .chain(released.map(Record::Released))
+            .take_while(|_| self.durable)
+    }
+
+    /// The first `n` changes of [`journal`](Self::journal) are on stable storage.
+    pub(crate) fn journaled(&mut self, n: usize) {
+        let mut left = n;
+        for at in 0..self.accepted().count() {
+            if let Some(message) = self.queued_mut(at).filter(|m| m.wants_record()) {
+                if left == 0 {
+                    return;
+                }
+                message.flags |= Unacknowledged::RECORDED;
+                left -= 1;
+            }
+        }
+        while left > 0 && self.released.recorded < self.released.len {
+            if let Some(id) = PacketId::new(self.released_at(self.released.recorded)) {
+                self.remove(id);
+            }
+            self.released.recorded += 1;
+            left -= 1;
+        }
+    }
+
+    /// The received QoS 2 identifiers as records.
+    pub(crate) fn snapshot(&self) -> impl Iterator<Item = Record<'_>> {
+        self.cells
+            .iter()
+            .filter_map(|cell| PacketId::new(cell.received))
+            .filter(|&id| {
+                let flags = Unacknowledged::EXACTLY_ONCE;
+                let mask = flags | Unacknowledged::RECORDED;
+                self.position(id, flags, mask).is_none()
+            })
+            .map(Record::Received)
     }
 
     /// The connection is lost. The server sends again what was not acknowledged: QoS 1 as if it
     /// were new, QoS 2 to be recognised. QoS 2 messages that the application acknowledges itself
-    /// (`keep`) keep their place.
+    /// (`keep`), or whose record is due, keep their place.
     pub(crate) fn connection_lost(&mut self, keep: bool) {
+        self.released = Released::default();
+        if !keep {
+            self.accept_last();
+        }
         for _ in 0..self.len {
             let Some(&message) = self.queued(0) else {
                 break;
             };
             self.pop();
-            if keep && message.qos == QoS::ExactlyOnce && self.len < self.cells.len() {
+            let keep = keep || self.durable && message.wants_record();
+            let is_error = message.code.is_error();
+            if keep && message.is(Unacknowledged::EXACTLY_ONCE) && !is_error {
                 self.len += 1;
                 if let Some(last) = self.queued_mut(self.len - 1) {
                     *last = message;
+                    last.flags |= Unacknowledged::EARLIER;
                 }
             }
         }
@@ -298,6 +503,7 @@ impl<'b> Inbox<'b> {
     pub(crate) fn clear(&mut self) {
         self.cells.fill(Inbound::EMPTY);
         (self.front, self.len, self.at_least_once) = (0, 0, 0);
+        self.released = Released::default();
         (self.received, self.displaced) = (0, 0);
     }
 }
@@ -309,8 +515,14 @@ mod tests {
     use std::collections::BTreeSet;
     use std::vec;
 
+    const OK: ReasonCode = ReasonCode::Success;
+
     fn id(id: u16) -> PacketId {
         PacketId::new(id).unwrap()
+    }
+
+    fn puback(number: u16) -> Due {
+        Due::Acknowledge(PacketType::PubAck, id(number), OK)
     }
 
     proptest! {
@@ -321,7 +533,7 @@ mod tests {
             steps in proptest::collection::vec((any::<bool>(), 1..20u16), 0..100),
         ) {
             let mut cells = vec![Inbound::EMPTY; capacity];
-            let mut inbox = Inbox::new(&mut cells);
+            let mut inbox = Inbox::new(&mut cells, false);
             let mut model = BTreeSet::new();
             for (add, number) in steps {
                 if add && model.len() < capacity {
@@ -342,22 +554,22 @@ mod tests {
     #[test]
     fn acknowledgements_leave_in_order_of_arrival() {
         let mut cells = [Inbound::EMPTY; 3];
-        let mut inbox = Inbox::new(&mut cells);
+        let mut inbox = Inbox::new(&mut cells, false);
         for round in 0..5 {
             for n in 1..=3 {
                 inbox.push(id(round * 3 + n), QoS::AtLeastOnce);
             }
             assert!(inbox.is_full());
-            assert!(inbox.accept(id(round * 3 + 3)));
-            assert!(!inbox.accept(id(round * 3 + 3)));
+            assert!(inbox.accept(id(round * 3 + 3), OK));
+            assert!(!inbox.accept(id(round * 3 + 3), OK));
             assert_eq!(inbox.due(), None);
-            assert!(inbox.accept(id(round * 3 + 1)));
-            assert_eq!(inbox.due(), Some((id(round * 3 + 1), QoS::AtLeastOnce)));
+            assert!(inbox.accept(id(round * 3 + 1), OK));
+            assert_eq!(inbox.due(), Some(puback(round * 3 + 1)));
             inbox.pop();
             assert_eq!(inbox.due(), None);
-            assert!(inbox.accept(id(round * 3 + 2)));
+            assert!(inbox.accept(id(round * 3 + 2), OK));
             inbox.pop();
-            assert_eq!(inbox.due(), Some((id(round * 3 + 3), QoS::AtLeastOnce)));
+            assert_eq!(inbox.due(), Some(puback(round * 3 + 3)));
             inbox.pop();
             assert_eq!(inbox.due(), None);
         }
@@ -366,7 +578,7 @@ mod tests {
     #[test]
     fn a_lost_connection_forgets_qos_1_and_keeps_qos_2() {
         let mut cells = [Inbound::EMPTY; 4];
-        let mut inbox = Inbox::new(&mut cells);
+        let mut inbox = Inbox::new(&mut cells, false);
         for (number, qos) in [
             (1, QoS::AtLeastOnce),
             (2, QoS::ExactlyOnce),
@@ -378,15 +590,18 @@ mod tests {
             }
             inbox.push(id(number), qos);
         }
-        assert!(inbox.accept(id(3)));
+        assert!(inbox.accept(id(3), OK));
         inbox.connection_lost(true);
-        assert!(!inbox.accept(id(1)));
+        assert!(!inbox.accept(id(1), OK));
         assert_eq!(inbox.delivery(id(1), QoS::AtLeastOnce), Delivery::New);
         assert_eq!(inbox.delivery(id(2), QoS::ExactlyOnce), Delivery::Queued);
         assert_eq!(inbox.delivery(id(3), QoS::ExactlyOnce), Delivery::Queued);
-        assert!(inbox.accept(id(2)));
-        for number in [2, 3] {
-            assert_eq!(inbox.due(), Some((id(number), QoS::ExactlyOnce)));
+        assert!(inbox.accept(id(2), OK));
+        // 2 has come again, 3 has not.
+        inbox.repeated(id(2));
+        let pubrec = Due::Acknowledge(PacketType::PubRec, id(2), OK);
+        for (number, due) in [(2, pubrec), (3, Due::Nothing)] {
+            assert_eq!(inbox.due(), Some(due));
             inbox.pop();
             let delivery = inbox.delivery(id(number), QoS::ExactlyOnce);
             assert_eq!(delivery, Delivery::Repeated);

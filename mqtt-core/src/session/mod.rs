@@ -8,7 +8,8 @@ mod record;
 mod slots;
 
 pub use inbox::Inbound;
-pub(crate) use inbox::{Delivery, Inbox};
+pub(crate) use inbox::{Delivery, Due, Inbox};
+pub use outbox::Lent;
 pub(crate) use outbox::{Outbox, Settled};
 pub use record::Record;
 pub use slots::Slot;

@@ -1,16 +1,53 @@
 //! Messages on their way to the server.
 
 use super::arena::{Arena, Packets};
+use super::record::Record;
 use super::slots::{Index, Slot, Slots, State};
 use crate::error::{Error, Resource, UsageError};
-use crate::wire::{PacketId, Publish, QoS, Version, encode};
+use crate::wire::{
+    Detached, PacketId, Property, Publish, QoS, Version, decode_head, encode, expiry_at, head,
+    head_start, is_detached, packet_len,
+};
 
 #[derive(Debug)]
 pub(crate) struct Outbox<'b> {
     arena: Arena<'b>,
     slots: Slots<'b>,
+    /// The protocol in which all packets are written.
+    version: Version,
+    /// True if changes count once they are on stable storage.
+    durable: bool,
     /// True if the arena may have holes between packets that are still needed.
     holes: bool,
+    /// The message that is being sent while its payload is with the application.
+    lending: Option<Lending>,
+    /// When the first of the messages that wait expires, or earlier; in seconds.
+    expiry: Option<u32>,
+}
+
+/// A message whose payload is with the application, while it is being sent.
+#[derive(Clone, Copy, Debug)]
+struct Lending {
+    index: Index,
+    qos: QoS,
+    /// How many bytes were sent.
+    sent: usize,
+    /// How many bytes the core has of it; the rest is payload.
+    head: usize,
+    total: usize,
+}
+
+/// The payload to be sent next of a message that
+/// [`Client::publish_lent`](crate::Client::publish_lent) took.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Lent {
+    /// What `publish_lent` returned for the message.
+    pub id: PacketId,
+    /// How many bytes of the payload were sent on this connection.
+    pub offset: usize,
+    /// How many bytes follow from there.
+    pub left: usize,
 }
 
 /// What an acknowledgement did.
@@ -28,30 +65,37 @@ pub(crate) enum Settled {
 /// All messages in the arena, in the order of publishing.
 struct Stored<'s, 'b>(&'s mut Slots<'b>);
 
+/// The states of messages in the arena, from the oldest to the newest.
+const STORED: [State; 3] = [State::Stored, State::Waiting, State::Accepted];
+
 impl Packets for Stored<'_, '_> {
     type Packet = Index;
 
     fn first(&self) -> Option<Index> {
-        self.0
-            .first(State::Stored)
-            .or_else(|| self.0.first(State::Waiting))
+        STORED.iter().find_map(|&state| self.0.first(state))
     }
 
     fn last(&self) -> Option<Index> {
-        self.0
-            .last(State::Waiting)
-            .or_else(|| self.0.last(State::Stored))
+        STORED.iter().rev().find_map(|&state| self.0.last(state))
     }
 
     fn next(&self, packet: Index) -> Option<Index> {
         self.0.next(packet).or_else(|| match self.0.state(packet) {
-            State::Stored => self.0.first(State::Waiting),
+            State::Stored => self
+                .0
+                .first(State::Waiting)
+                .or_else(|| self.0.first(State::Accepted)),
+            State::Waiting => self.0.first(State::Accepted),
             _ => None,
         })
     }
 
     fn prev(&self, packet: Index) -> Option<Index> {
         self.0.prev(packet).or_else(|| match self.0.state(packet) {
+            State::Accepted => self
+                .0
+                .last(State::Waiting)
+                .or_else(|| self.0.last(State::Stored)),
             State::Waiting => self.0.last(State::Stored),
             _ => None,
         })
@@ -71,7 +115,12 @@ impl Packets for Stored<'_, '_> {
 const DUP: u8 = 0b1000;
 
 impl<'b> Outbox<'b> {
-    pub(crate) fn new(arena: &'b mut [u8], slots: &'b mut [Slot]) -> Self {
+    pub(crate) fn new(
+        arena: &'b mut [u8],
+        slots: &'b mut [Slot],
+        version: Version,
+        durable: bool,
+    ) -> Self {
         let len = arena.len().min(u32::MAX as usize);
         let arena = arena
             .split_at_mut_checked(len)
@@ -79,27 +128,58 @@ impl<'b> Outbox<'b> {
         Self {
             arena: Arena::new(arena),
             slots: Slots::new(slots),
+            version,
+            durable,
             holes: false,
+            lending: None,
+            expiry: None,
         }
+    }
+
+    /// For an outbox that [is empty](Self::is_empty).
+    pub(crate) const fn configure(&mut self, version: Version, durable: bool) {
+        self.version = version;
+        self.durable = durable;
+    }
+
+    /// True if there is no message that is sent again or recorded later.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.vacancies() == self.slots.capacity()
     }
 
     /// The number of messages that count against the send quota `[MQTT-4.9.0-2]`.
     pub(crate) fn in_flight(&self) -> u16 {
-        self.count(State::Stored) + self.count(State::Releasing) + self.count(State::Released)
+        let lent = self
+            .lending
+            .is_some_and(|lending| lending.qos == QoS::AtMostOnce);
+        self.count(State::Stored)
+            + self.count(State::Acknowledged)
+            + self.count(State::Releasing)
+            + self.count(State::Released)
+            - u16::from(lent)
+    }
+
+    /// The number of messages that are not in flight yet.
+    pub(crate) const fn waiting(&self) -> u16 {
+        self.count(State::Waiting) + self.count(State::Accepted)
     }
 
     pub(crate) const fn count(&self, state: State) -> u16 {
         self.slots.count(state)
     }
 
-    /// Encodes a message into the arena. Those above QoS 0 take an identifier and the state
-    /// `state`.
+    pub(crate) fn vacancies(&self) -> u16 {
+        self.slots.vacancies()
+    }
+
+    /// Encodes a message into the arena. Those above QoS 0 take an identifier; they can be sent
+    /// at once if they `may_pass`.
     pub(crate) fn publish(
         &mut self,
         publish: &Publish<'_>,
-        version: Version,
         max_packet: usize,
-        state: State,
+        now: u32,
+        may_pass: bool,
     ) -> Result<Option<PacketId>, Error> {
         let vacancy = match publish.qos {
             QoS::AtMostOnce => None,
@@ -110,7 +190,7 @@ impl<'b> Outbox<'b> {
             ..*publish
         };
         let mut offset = 0;
-        let len = encode(&publish, version, |len| {
+        let len = encode(&publish, self.version, |len| {
             if len > max_packet {
                 return Err(UsageError::MaximumPacketSize.into());
             }
@@ -124,9 +204,84 @@ impl<'b> Outbox<'b> {
             self.holes |= self.oldest().is_some();
             return Ok(None);
         };
-        self.slots
-            .occupy(index, id, state, u32::try_from(offset).unwrap_or(u32::MAX));
+        let state = if self.durable {
+            State::Accepted
+        } else if may_pass && self.waiting() == 0 && self.lending.is_none() {
+            State::Stored
+        } else {
+            State::Waiting
+        };
+        self.keep((index, id), offset, state, &publish, now);
         Ok(Some(id))
+    }
+
+    /// Encodes all but the payload, of `len` bytes, of a message into the arena. At QoS 0, too, it
+    /// takes an identifier, though not for the wire.
+    pub(crate) fn publish_lent(
+        &mut self,
+        publish: &Publish<'_>,
+        payload_len: usize,
+        max_packet: usize,
+        now: u32,
+    ) -> Result<PacketId, Error> {
+        let (index, id) = self.slots.vacancy().ok_or(Resource::Slots)?;
+        let publish = Publish {
+            packet_id: (publish.qos != QoS::AtMostOnce).then_some(id),
+            payload: &[],
+            ..*publish
+        };
+        let detached = Detached {
+            publish,
+            len: payload_len,
+        };
+        let mut offset = 0;
+        let len = encode(&detached, self.version, |len| {
+            if len.saturating_add(payload_len) > max_packet {
+                return Err(UsageError::MaximumPacketSize.into());
+            }
+            offset = self.make_room(len)?;
+            self.arena
+                .room(offset, len)
+                .ok_or(Error::Full(Resource::Messages))
+        })?;
+        self.arena.commit(offset, len);
+        // A QoS 0 message is lost with the connection, however durable.
+        let state = if self.durable {
+            State::Accepted
+        } else {
+            State::Waiting
+        };
+        self.keep((index, id), offset, state, &publish, now);
+        Ok(id)
+    }
+
+    /// Notes the message at `offset`.
+    fn keep(
+        &mut self,
+        (index, id): (Index, PacketId),
+        offset: usize,
+        state: State,
+        publish: &Publish<'_>,
+        now: u32,
+    ) {
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        self.slots.occupy(index, id, state, offset);
+        self.note_expiry(index, publish, now);
+    }
+
+    fn note_expiry(&mut self, index: Index, publish: &Publish<'_>, now: u32) {
+        let interval = publish
+            .properties
+            .iter()
+            .find_map(|property| match property {
+                Property::MessageExpiryInterval(seconds) => Some(seconds),
+                _ => None,
+            });
+        if let Some(interval) = interval {
+            let expiry = now.saturating_add(interval).max(1);
+            self.slots.set_expiry(index, expiry);
+            self.expiry = Some(self.expiry.map_or(expiry, |first| first.min(expiry)));
+        }
     }
 
     fn make_room(&mut self, len: usize) -> Result<usize, Error> {
@@ -150,8 +305,30 @@ impl<'b> Outbox<'b> {
         Stored(&mut self.slots).first()
     }
 
+    fn offset(&self, index: Index) -> usize {
+        self.slots.value(index) as usize
+    }
+
+    /// The packet of a message; without the payload if that is with the application.
+    fn head(&self, index: Index) -> &[u8] {
+        head(self.arena.packet(self.offset(index)))
+    }
+
+    /// The first byte of the packet of a message.
+    fn flags(&self, index: Index) -> u8 {
+        self.head(index).first().copied().unwrap_or_default()
+    }
+
+    fn set_dup(&mut self, index: Index) {
+        let packet = self.arena.packet_mut(self.offset(index));
+        let start = head_start(packet);
+        if let Some(flags) = packet.get_mut(start) {
+            *flags |= DUP;
+        }
+    }
+
     fn reclaim(&mut self) {
-        let kept = self.oldest().map(|index| self.slots.value(index) as usize);
+        let kept = self.oldest().map(|index| self.offset(index));
         self.arena.reclaim(kept);
     }
 
@@ -183,32 +360,117 @@ impl<'b> Outbox<'b> {
         }
     }
 
-    /// Lets waiting messages be sent, up to `quota` in flight.
-    pub(crate) fn admit(&mut self, quota: u16) {
-        while self.in_flight() < quota {
-            let Some(index) = self.slots.first(State::Waiting) else {
+    /// Lets waiting messages be sent, up to `quota` in flight. One whose payload is with the
+    /// application, or that has expired, has to come to the front first.
+    pub(crate) fn admit(&mut self, quota: u16, now: u32) {
+        while let (Some(index), None) = (self.slots.first(State::Waiting), self.lending) {
+            let offset = self.offset(index);
+            let packet = self.arena.packet(offset);
+            let lent = is_detached(packet);
+            let expiry = self.slots.expiry(index);
+            let expired = expiry > 0 && expiry <= now;
+            if (lent || expired) && !self.arena.is_next(offset) {
                 break;
-            };
+            }
+            if expired {
+                let len = packet.len();
+                self.arena.advance(len);
+                self.lose(index);
+                self.reclaim();
+                continue;
+            }
+            let qos = qos(self.flags(index));
+            if qos != QoS::AtMostOnce && self.in_flight() >= quota {
+                break;
+            }
+            if expiry > 0 {
+                self.set_expiry_interval(index, expiry - now);
+            }
+            if lent {
+                self.lend(index, qos);
+            }
             self.slots.set_state(index, State::Stored);
         }
     }
 
+    /// The message leaves with what is left of its time.
+    fn set_expiry_interval(&mut self, index: Index, seconds: u32) {
+        let packet = self.arena.packet_mut(self.offset(index));
+        let start = head_start(packet);
+        let packet = packet.get_mut(start..).unwrap_or_default();
+        if let Some(field) = expiry_at(packet).and_then(|at| packet.get_mut(at..at + 4)) {
+            field.copy_from_slice(&seconds.to_be_bytes());
+        }
+    }
+
+    fn lend(&mut self, index: Index, qos: QoS) {
+        let head = self.head(index);
+        self.lending = Some(Lending {
+            index,
+            qos,
+            sent: 0,
+            head: head.len(),
+            total: packet_len(head),
+        });
+    }
+
+    /// The application is to be told that a message is not sent (again).
+    fn lose(&mut self, index: Index) {
+        self.holes = true;
+        self.slots.set_expiry(index, 0);
+        self.slots.set_state(index, State::Lost);
+    }
+
+    /// When to look for [expired](Self::expire) messages, in seconds.
+    pub(crate) const fn expiry(&self) -> Option<u32> {
+        self.expiry
+    }
+
+    /// Loses the messages that wait and have expired, between connections.
+    pub(crate) fn expire(&mut self, now: u32) {
+        if self.expiry.is_none_or(|expiry| expiry > now) {
+            return;
+        }
+        self.expiry = None;
+        // Nothing is sent before `resume` says what.
+        self.arena.advance_to_end();
+        let mut at = self.oldest();
+        while let Some(index) = at {
+            at = Stored(&mut self.slots).next(index);
+            match self.slots.expiry(index) {
+                0 => {}
+                expiry if expiry <= now => self.lose(index),
+                expiry => self.expiry = Some(self.expiry.map_or(expiry, |e| e.min(expiry))),
+            }
+        }
+        self.reclaim();
+    }
+
     /// The message of this identifier, if it was sent at this QoS and waits for its first
     /// acknowledgement.
-    fn sent(&self, id: PacketId, qos: QoS) -> Option<Index> {
+    fn sent(&self, id: PacketId, level: QoS) -> Option<Index> {
         let index = self.slots.find(id)?;
         if self.slots.state(index) != State::Stored {
             return None;
         }
-        let offset = self.slots.value(index) as usize;
-        let flags = self.arena.packet(offset).first()?;
-        (flags >> 1 & 0b11 == qos as u8 && self.arena.is_sent(offset)).then_some(index)
+        let offset = self.offset(index);
+        let packet = head(self.arena.packet(offset));
+        (qos(*packet.first()?) == level && self.arena.is_sent(offset)).then_some(index)
     }
 
     fn free(&mut self, index: Index) {
         self.holes |= self.oldest() != Some(index);
-        self.slots.release(index);
+        self.settle(index);
         self.reclaim();
+    }
+
+    /// A message is through.
+    fn settle(&mut self, index: Index) {
+        if self.durable {
+            self.slots.set_state(index, State::Settled);
+        } else {
+            self.slots.release(index);
+        }
     }
 
     pub(crate) fn puback(&mut self, id: PacketId) -> Settled {
@@ -229,14 +491,21 @@ impl<'b> Outbox<'b> {
             }
             // From here on the identifier is all that is needed.
             self.holes |= self.oldest() != Some(index);
-            self.slots.set_state(index, State::Releasing);
+            let state = if self.durable {
+                State::Acknowledged
+            } else {
+                State::Releasing
+            };
+            self.slots.set_state(index, state);
             self.reclaim();
             return Settled::Released;
         }
-        match self.slots.find(id) {
-            Some(index)
-                if matches!(self.slots.state(index), State::Releasing | State::Released) =>
-            {
+        let Some(index) = self.slots.find(id) else {
+            return Settled::Unknown;
+        };
+        match self.slots.state(index) {
+            State::Acknowledged => Settled::Released,
+            State::Releasing | State::Released => {
                 self.slots.set_state(index, State::Releasing);
                 Settled::Released
             }
@@ -247,7 +516,7 @@ impl<'b> Outbox<'b> {
     pub(crate) fn pubcomp(&mut self, id: PacketId) -> Settled {
         match self.slots.find(id) {
             Some(index) if self.slots.state(index) == State::Released => {
-                self.slots.release(index);
+                self.settle(index);
                 Settled::Done
             }
             Some(_) => Settled::Unexpected,
@@ -269,7 +538,9 @@ impl<'b> Outbox<'b> {
 
     /// Where the messages begin that may not be sent yet.
     fn limit(&self) -> Option<usize> {
-        Some(self.slots.value(self.slots.first(State::Waiting)?) as usize)
+        let first = self.slots.first(State::Waiting);
+        let first = first.or_else(|| self.slots.first(State::Accepted));
+        Some(self.offset(first?))
     }
 
     /// The number of bytes not in use, but for holes.
@@ -284,40 +555,94 @@ impl<'b> Outbox<'b> {
 
     /// The messages to be sent next.
     pub(crate) fn transmit(&self) -> &[u8] {
-        self.arena.unsent(self.limit())
+        match self.lending {
+            None => self.arena.unsent(self.limit()),
+            Some(lending) => self
+                .head(lending.index)
+                .get(lending.sent..)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The payload to be sent next.
+    pub(crate) fn lent(&self) -> Option<Lent> {
+        let lending = self.lending?;
+        Some(Lent {
+            id: self.slots.id(lending.index)?,
+            offset: lending.sent.checked_sub(lending.head)?,
+            left: lending.total - lending.sent,
+        })
     }
 
     /// True if a message was sent in part.
     pub(crate) fn is_partial(&self) -> bool {
-        self.arena.is_partial()
+        self.arena.is_partial() || self.lending.is_some_and(|lending| lending.sent > 0)
     }
 
     /// What is left of the message that was sent in part.
     pub(crate) fn rest_of_packet(&self) -> &[u8] {
-        self.arena.rest_of_packet()
+        if self.lending.is_some() {
+            self.transmit()
+        } else {
+            self.arena.rest_of_packet()
+        }
     }
 
-    /// Notes that `n` bytes of [`transmit`](Self::transmit) were sent.
-    pub(crate) fn transmitted(&mut self, n: usize) {
-        self.arena.advance(n);
+    /// Notes that `n` bytes of [`transmit`](Self::transmit), or of [`lent`](Self::lent), were
+    /// sent. True if that made a slot free.
+    pub(crate) fn transmitted(&mut self, n: usize) -> bool {
+        let Some(lending) = &mut self.lending else {
+            self.arena.advance(n);
+            self.reclaim();
+            return false;
+        };
+        let Lending {
+            index,
+            qos,
+            sent,
+            head,
+            total,
+        } = *lending;
+        let end = if sent < head { head } else { total };
+        lending.sent = sent.saturating_add(n).min(end);
+        if lending.sent < total {
+            return false;
+        }
+        self.lending = None;
+        let len = self.arena.packet(self.offset(index)).len();
+        self.arena.advance(len);
+        let is_through = qos == QoS::AtMostOnce;
+        if is_through {
+            self.holes |= self.oldest() != Some(index);
+            self.slots.release(index);
+        }
         self.reclaim();
+        is_through
     }
 
     /// The connection is lost: nothing may be sent before the next one, QoS 0 messages not sent
     /// are gone, what was sent is marked as a repeat, requests will not be answered.
     pub(crate) fn connection_lost(&mut self) {
+        let begun = self.lending.take().filter(|lending| lending.sent > 0);
         let mut at = self.slots.first(State::Stored);
         while let Some(index) = at {
-            let offset = self.slots.value(index) as usize;
-            if self.arena.is_begun(offset) {
-                if let Some(flags) = self.arena.first_byte_mut(offset) {
-                    *flags |= DUP;
-                }
-            }
             at = self.slots.next(index);
+            let is_begun = begun.is_some_and(|lending| lending.index == index);
+            if is_begun || self.arena.is_begun(self.offset(index)) {
+                self.set_dup(index);
+                self.slots.set_expiry(index, 0);
+            }
         }
         while let Some(index) = self.slots.last(State::Stored) {
             self.slots.set_state_first(index, State::Waiting);
+        }
+        // At QoS 0 only messages whose payload is with the application have a slot.
+        let mut at = self.oldest();
+        while let Some(index) = at {
+            at = Stored(&mut self.slots).next(index);
+            if qos(self.flags(index)) == QoS::AtMostOnce {
+                self.lose(index);
+            }
         }
         self.slots.set_state_all(State::Releasing, State::Released);
         self.slots.set_state_all(State::Subscribe, State::Lost);
@@ -330,26 +655,28 @@ impl<'b> Outbox<'b> {
     /// The server has kept the session, or not: makes ready to send again what it needs. What it
     /// does not take any more (`takes`: first byte and length of a packet) is lost.
     pub(crate) fn resume(&mut self, session_present: bool, takes: impl Fn(u8, usize) -> bool) {
-        if session_present {
-            self.slots.set_state_all(State::Released, State::Releasing);
+        let released = if session_present {
+            State::Releasing
         } else {
-            self.slots.set_state_all(State::Released, State::Lost);
-        }
-        let mut at = self.slots.first(State::Waiting);
+            self.slots.set_state_all(State::Acknowledged, State::Lost);
+            State::Lost
+        };
+        self.slots.set_state_all(State::Released, released);
+        let mut at = self.oldest();
         while let Some(index) = at {
-            at = self.slots.next(index);
-            let packet = self.arena.packet(self.slots.value(index) as usize);
+            at = Stored(&mut self.slots).next(index);
+            let packet = self.head(index);
             let flags = packet.first().copied().unwrap_or_default();
             // What was sent belonged to the session that is gone; what was not is as good as new.
-            if flags & DUP != 0 && !session_present || !takes(flags, packet.len()) {
-                self.slots.set_state(index, State::Lost);
+            if flags & DUP != 0 && !session_present || !takes(flags, packet_len(packet)) {
+                self.lose(index);
             }
         }
         self.arena.advance_to_end();
         self.arena.compact(&mut Stored(&mut self.slots));
         self.holes = false;
-        if let Some(first) = self.slots.first(State::Waiting) {
-            self.arena.rewind(self.slots.value(first) as usize);
+        if let Some(first) = self.oldest() {
+            self.arena.rewind(self.offset(first));
         }
         self.reclaim();
     }
@@ -358,9 +685,178 @@ impl<'b> Outbox<'b> {
     pub(crate) fn take_lost(&mut self) -> Option<PacketId> {
         let index = self.slots.first(State::Lost)?;
         let id = self.slots.id(index);
-        self.slots.release(index);
+        self.settle(index);
         id
     }
+
+    /// The messages that are kept until the server has them, in order.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = Publish<'_>> {
+        self.heads()
+            .filter_map(|(_, packet)| decode_head(packet, self.version))
+            .map(|(publish, _)| publish)
+            .filter(|publish| publish.qos != QoS::AtMostOnce)
+    }
+
+    fn heads(&self) -> impl Iterator<Item = (PacketId, &[u8])> {
+        STORED
+            .into_iter()
+            .flat_map(|state| self.slots.iter(state))
+            .filter_map(|index| Some((self.slots.id(index)?, self.head(index))))
+    }
+
+    fn ids(&self, state: State) -> impl Iterator<Item = PacketId> {
+        self.slots
+            .iter(state)
+            .filter_map(|index| self.slots.id(index))
+    }
+
+    // Durability.
+
+    fn record<'a>(&self, id: PacketId, packet: &'a [u8]) -> Record<'a> {
+        Record::Publish {
+            id,
+            version: self.version,
+            packet,
+        }
+    }
+
+    /// The changes that are to be on stable storage next, in order.
+    pub(crate) fn journal(&self) -> impl Iterator<Item = Record<'_>> {
+        let done = self.ids(State::Settled).map(Record::Done);
+        let acknowledged = self.ids(State::Acknowledged).map(Record::Acknowledged);
+        let accepted = self.slots.iter(State::Accepted);
+        let accepted =
+            accepted.filter_map(|index| Some(self.record(self.slots.id(index)?, self.head(index))));
+        done.chain(acknowledged).chain(accepted)
+    }
+
+    /// The first change of [`journal`](Self::journal) is on stable storage. False if there is
+    /// none.
+    pub(crate) fn journaled(&mut self, online: bool) -> bool {
+        if let Some(index) = self.slots.first(State::Settled) {
+            self.slots.release(index);
+        } else if let Some(index) = self.slots.first(State::Acknowledged) {
+            let state = if online {
+                State::Releasing
+            } else {
+                State::Released
+            };
+            self.slots.set_state(index, state);
+        } else if let Some(index) = self.slots.first(State::Accepted) {
+            self.slots.set_state(index, State::Waiting);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// The messages as records, the lost ones not among them.
+    pub(crate) fn snapshot(&self) -> impl Iterator<Item = Record<'_>> {
+        let acknowledged = [State::Released, State::Releasing, State::Acknowledged];
+        let acknowledged = acknowledged.into_iter().flat_map(|state| self.ids(state));
+        let messages = self.heads().map(|(id, packet)| self.record(id, packet));
+        acknowledged.map(Record::Acknowledged).chain(messages)
+    }
+
+    /// The identifiers whose loss was not reported yet.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = PacketId> {
+        self.ids(State::Lost)
+    }
+
+    /// Takes back a message, sent before if it `may_be_begun`.
+    pub(crate) fn restore(
+        &mut self,
+        id: PacketId,
+        packet: &[u8],
+        may_be_begun: bool,
+        now: u32,
+    ) -> Result<(), Error> {
+        let (publish, payload_len) = decode_head(packet, self.version).ok_or(UsageError::Record)?;
+        if publish.qos == QoS::AtMostOnce {
+            // Its payload was with the application; nobody has promised anything.
+            return Ok(());
+        }
+        let is_whole = publish.payload.len() == payload_len;
+        if publish.packet_id != Some(id) || !is_whole && !publish.payload.is_empty() {
+            return Err(UsageError::Record.into());
+        }
+        if self.slots.find(id).is_some() {
+            return Err(UsageError::Record.into());
+        }
+        let index = self.slots.vacancy_for(id);
+        let index = index.ok_or(UsageError::BufferTooSmall)?;
+        let no_room = |_| Error::from(UsageError::BufferTooSmall);
+        let offset;
+        if is_whole {
+            offset = self.make_room(packet.len()).map_err(no_room)?;
+            let room = self.arena.room(offset, packet.len());
+            room.unwrap_or_default().copy_from_slice(packet);
+            self.arena.commit(offset, packet.len());
+        } else {
+            let mut at = 0;
+            let detached = Detached {
+                publish,
+                len: payload_len,
+            };
+            let len = encode(&detached, self.version, |len| {
+                at = self.make_room(len).map_err(no_room)?;
+                self.arena
+                    .room(at, len)
+                    .ok_or(Error::from(UsageError::BufferTooSmall))
+            })?;
+            self.arena.commit(at, len);
+            offset = at;
+        }
+        self.keep((index, id), offset, State::Waiting, &publish, now);
+        if may_be_begun || publish.dup {
+            self.set_dup(index);
+            self.slots.set_expiry(index, 0);
+        }
+        Ok(())
+    }
+
+    /// Takes back that the server has received a message.
+    pub(crate) fn restore_acknowledged(&mut self, id: PacketId) -> Result<(), Error> {
+        if let Some(index) = self.slots.find(id) {
+            self.holes = true;
+            self.slots.set_state(index, State::Released);
+        } else {
+            let index = self.slots.vacancy_for(id);
+            let index = index.ok_or(UsageError::BufferTooSmall)?;
+            self.slots.occupy(index, id, State::Released, 0);
+        }
+        Ok(())
+    }
+
+    /// Takes back that a message is through.
+    pub(crate) fn restore_done(&mut self, id: PacketId) {
+        if let Some(index) = self.slots.find(id) {
+            self.holes = true;
+            self.slots.release(index);
+        }
+    }
+
+    /// Takes back that a connection was accepted.
+    pub(crate) fn restore_connected(&mut self, session_present: bool) {
+        if !session_present {
+            self.slots.set_state_all(State::Released, State::Lost);
+        }
+        let mut at = self.slots.first(State::Waiting);
+        while let Some(index) = at {
+            at = self.slots.next(index);
+            if !session_present && self.flags(index) & DUP != 0 {
+                self.lose(index);
+            } else {
+                self.set_dup(index);
+                self.slots.set_expiry(index, 0);
+            }
+        }
+    }
+}
+
+/// The QoS in the first byte of a PUBLISH.
+fn qos(flags: u8) -> QoS {
+    QoS::from_u8(flags >> 1 & 0b11).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -449,7 +945,7 @@ mod tests {
         ) {
             let mut arena = vec![0; capacity];
             let mut table = vec![Slot::EMPTY; slots];
-            let mut outbox = Outbox::new(&mut arena, &mut table);
+            let mut outbox = Outbox::new(&mut arena, &mut table, VERSION, false);
             let mut quota = 6;
             let mut number = 0;
             // What the server is to get next, what it has got and not acknowledged.
@@ -461,15 +957,16 @@ mod tests {
                     Step::Publish { qos, len } => {
                         let qos = QoS::from_u8(qos).unwrap();
                         if qos != QoS::AtMostOnce
-                            && outbox.in_flight() + outbox.count(State::Waiting) >= quota
+                            && outbox.in_flight() + outbox.waiting() >= quota
                         {
                             continue;
                         }
                         number += 1;
                         let payload = payload(number, len);
                         let publish = Publish { qos, ..Publish::new("t", &payload) };
-                        match outbox.publish(&publish, VERSION, usize::MAX, State::Stored) {
+                        match outbox.publish(&publish, usize::MAX, 0, true) {
                             Ok(id) => {
+                                outbox.admit(quota, 0);
                                 let id = id.map(PacketId::get);
                                 expected.push_back(Sent { id, qos, number, dup: false });
                             }
@@ -484,7 +981,7 @@ mod tests {
                         }
                         wire.extend_from_slice(&outbox.transmit()[..n]);
                         if n > 0 {
-                            outbox.transmitted(n);
+                            let _ = outbox.transmitted(n);
                         }
                         prop_assert_eq!(outbox.is_partial(), {
                             let mut rest = &wire[..];
@@ -515,14 +1012,14 @@ mod tests {
                             outbox.released();
                             prop_assert!(matches!(outbox.pubcomp(id), Settled::Done));
                         }
-                        outbox.admit(quota);
+                        outbox.admit(quota, 0);
                     }
                     Step::Reconnect { kept, quota: next } => {
                         let begun = !wire.is_empty();
                         wire.clear();
                         outbox.connection_lost();
                         outbox.resume(kept, |_, _| true);
-                        outbox.admit(next);
+                        outbox.admit(next, 0);
                         quota = next;
                         if let (true, Some(first)) = (begun, expected.front_mut()) {
                             first.dup = true;
@@ -545,7 +1042,7 @@ mod tests {
                 }
                 let kept = unacknowledged.len()
                     + expected.iter().filter(|sent| sent.qos != QoS::AtMostOnce).count();
-                let counted = outbox.in_flight() + outbox.count(State::Waiting);
+                let counted = outbox.in_flight() + outbox.waiting();
                 prop_assert_eq!(usize::from(counted), kept);
             }
         }

@@ -6,13 +6,15 @@
 
 use crate::wire::PacketId;
 
-/// Bookkeeping for one packet identifier in use; 12 bytes.
+/// Bookkeeping for one packet identifier in use; 16 bytes.
 ///
 /// Opaque: provide as many as there should be messages and requests in flight.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
     /// Of a message: where its packet begins. Of a request: how many filters it has.
     value: u32,
+    /// When a message that was never sent is not to be sent any more; 0 is never.
+    expiry: u32,
     id: u16,
     prev: u16,
     next: u16,
@@ -23,6 +25,7 @@ impl Slot {
     /// A slot that is not in use.
     pub const EMPTY: Self = Self {
         value: 0,
+        expiry: 0,
         id: 0,
         prev: NONE,
         next: NONE,
@@ -45,14 +48,20 @@ const NONE: u16 = u16::MAX;
 pub(crate) enum State {
     /// Nothing.
     Free,
+    /// A message whose record is not on stable storage yet.
+    Accepted,
     /// A message that may not be sent yet.
     Waiting,
     /// A message that may be sent, or was, and waits for PUBACK or PUBREC.
     Stored,
+    /// A QoS 2 message after PUBREC, whose record is not on stable storage yet.
+    Acknowledged,
     /// A QoS 2 message after PUBREC, whose PUBREL is to be sent.
     Releasing,
     /// A QoS 2 message that waits for PUBCOMP.
     Released,
+    /// A message that is through, whose record is not on stable storage yet.
+    Settled,
     /// A SUBSCRIBE that waits for SUBACK.
     Subscribe,
     /// An UNSUBSCRIBE that waits for UNSUBACK.
@@ -61,7 +70,7 @@ pub(crate) enum State {
     Lost,
 }
 
-const STATES: usize = 8;
+const STATES: usize = 11;
 
 #[derive(Clone, Copy, Debug)]
 struct List {
@@ -134,6 +143,16 @@ impl<'b> Slots<'b> {
         }
     }
 
+    pub(super) fn expiry(&self, Index(index): Index) -> u32 {
+        self.slot(index).expiry
+    }
+
+    pub(super) fn set_expiry(&mut self, Index(index): Index, expiry: u32) {
+        if let Some(slot) = self.slot_mut(index) {
+            slot.expiry = expiry;
+        }
+    }
+
     pub(super) fn state(&self, Index(index): Index) -> State {
         self.slot(index).state
     }
@@ -172,8 +191,7 @@ impl<'b> Slots<'b> {
     /// The next identifier, with its slot: the one after the last, or, where that one's slot is
     /// taken, the first after it whose slot is free.
     pub(super) fn vacancy(&self) -> Option<(Index, PacketId)> {
-        let used: u32 = self.lists.iter().map(|list| u32::from(list.len)).sum();
-        if used >= u32::from(self.capacity()) {
+        if self.vacancies() == 0 {
             return None;
         }
         let mut id = self.last_id;
@@ -187,6 +205,24 @@ impl<'b> Slots<'b> {
             }
         }
         None
+    }
+
+    /// The slot for this identifier, if it is free.
+    pub(super) fn vacancy_for(&self, id: PacketId) -> Option<Index> {
+        let index = self.home(id)?;
+        (self.slot(index).state == State::Free).then_some(Index(index))
+    }
+
+    /// The number of slots that are free.
+    pub(super) fn vacancies(&self) -> u16 {
+        let used: u32 = self.lists.iter().map(|list| u32::from(list.len)).sum();
+        self.capacity()
+            .saturating_sub(u16::try_from(used).unwrap_or(u16::MAX))
+    }
+
+    /// The slots of one state, in order.
+    pub(super) fn iter(&self, state: State) -> impl Iterator<Item = Index> {
+        core::iter::successors(self.first(state), |&index| self.next(index))
     }
 
     /// Takes what [`vacancy`](Self::vacancy) found.

@@ -71,7 +71,6 @@ impl<'a, T> List<'a, T> {
     }
 
     /// The bytes of a received list.
-    #[cfg(feature = "bytes")]
     pub(crate) const fn raw(&self) -> Option<&'a [u8]> {
         match self.0 {
             Repr::Raw(raw) => Some(raw),

@@ -53,7 +53,9 @@ pub use list::{Element, Iter, List};
 pub use packet::Packet;
 pub use property::{Properties, Property};
 pub use publish::Publish;
-pub(crate) use publish::head_len;
+pub(crate) use publish::{
+    Detached, decode_head, expiry_at, head, head_len, head_start, is_detached,
+};
 pub use reason::ReasonCode;
 pub use subscribe::{Filter, RetainHandling, SubAck, Subscribe, UnsubAck, Unsubscribe};
 pub use topic::{TopicError, TopicFilter, TopicName};

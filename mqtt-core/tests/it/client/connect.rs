@@ -260,7 +260,7 @@ fn messages_in_flight_tie_the_client_to_its_version() {
             version: V311,
             ..p.config()
         };
-        p.refuses(UsageError::Version, |client| client.reconfigure(config));
+        p.refuses(UsageError::InFlight, |client| client.reconfigure(config));
         p.resume();
         p.sends(&["PUBLISH q1 #1 dup t 'x'"]);
         p.server(puback(1));

@@ -207,6 +207,8 @@ fn once(
         tx: &mut tx,
         slots: &mut slots,
         inbound: &mut inbound,
+        aliases_in: &mut [],
+        aliases_out: &mut [],
     };
     let mut pair = Pair {
         client: Client::new(config, buffers),

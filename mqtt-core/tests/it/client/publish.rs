@@ -384,8 +384,11 @@ fn messages_that_are_not_allowed() {
                 let long = "x".repeat(65_536);
                 p.refuses(error, |client| client.publish(&message(&long)));
                 // [MQTT-3.2.2-18], [MQTT-3.3.4-6].
-                for property in [Property::TopicAlias(1), Property::SubscriptionIdentifier(1)] {
-                    p.refuses(UsageError::Property, |client| {
+                for (property, error) in [
+                    (Property::TopicAlias(1), UsageError::TopicAlias),
+                    (Property::SubscriptionIdentifier(1), UsageError::Property),
+                ] {
+                    p.refuses(error, |client| {
                         client.publish(&message("t").properties(&[property]))
                     });
                 }

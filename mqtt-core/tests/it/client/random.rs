@@ -445,6 +445,8 @@ fn simulate(world: World, steps: impl IntoIterator<Item = Step>) {
         tx: &mut tx,
         slots: &mut slots,
         inbound: &mut inbound,
+        aliases_in: &mut [],
+        aliases_out: &mut [],
     };
     let mut broker = Broker::new(world.version, world.inbound);
     broker.ordered_pubrecs = !world.manual;

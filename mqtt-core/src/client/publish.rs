@@ -1,0 +1,174 @@
+//! Messages to the server, from the application's side.
+
+use super::Client;
+use crate::error::{Error, Resource, UsageError};
+use crate::link::Phase;
+use crate::message::Message;
+use crate::session::Lent;
+use crate::wire::{List, PacketId, Property, Publish, QoS};
+
+impl Client<'_> {
+    /// Sends a message. Above QoS 0 it gets an identifier, is kept until the server has it, and
+    /// may be handed over without a connection; [`Event::Published`](crate::Event::Published)
+    /// reports the end.
+    ///
+    /// A Message Expiry Interval counts from here. A message that was never sent before it ends is
+    /// given up ([`Event::Lost`](crate::Event::Lost)), one that had to wait leaves with the rest.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if there is no room now, [`UsageError::NotConnected`] at QoS 0 or after
+    /// [`disconnect`](Self::disconnect), or that the message breaks a rule of the protocol or a
+    /// limit of the server.
+    pub fn publish(&mut self, message: &Message<'_>) -> Result<Option<PacketId>, Error> {
+        let result = self.try_publish(message);
+        self.note_refusal(&result);
+        result
+    }
+
+    /// Sends a message whose payload, of `len` bytes, stays with the application:
+    /// [`payload`](Self::payload) asks for it when it is to be sent and, above QoS 0, when it is to
+    /// be sent again. The identifier is for that, at QoS 0 too; a QoS 0 message that its connection
+    /// did not outlive is reported as lost.
+    ///
+    /// # Errors
+    /// Those of [`publish`](Self::publish), and [`UsageError::Payload`] if the message has one.
+    pub fn publish_lent(&mut self, message: &Message<'_>, len: usize) -> Result<PacketId, Error> {
+        let result = self.try_publish_lent(message, len);
+        self.note_refusal(&result);
+        result
+    }
+
+    /// The payload that is to be sent next, after what [`transmit`](Self::transmit) lends has been
+    /// sent. Report what was sent of it with [`transmitted`](Self::transmitted), in any number of
+    /// pieces. Until its end nothing else can be sent.
+    #[must_use]
+    pub fn payload(&self) -> Option<Lent> {
+        match self.phase {
+            Phase::Online | Phase::Closing => self.outbox.lent(),
+            _ => None,
+        }
+    }
+
+    fn try_publish(&mut self, message: &Message<'_>) -> Result<Option<PacketId>, Error> {
+        self.check_message(message)?;
+        let mut topic = message.topic;
+        let mut own = None;
+        if message.qos == QoS::AtMostOnce {
+            match alias_of(message) {
+                Some(alias) => self.check_alias(alias, topic)?,
+                None if self.config.automatic_topic_aliases => match self.aliases_out.find(topic) {
+                    Some(alias) => {
+                        topic = "";
+                        own = Some(alias);
+                    }
+                    None => own = self.aliases_out.vacate(topic.len()),
+                },
+                None => {}
+            }
+        } else if alias_of(message).is_some() {
+            // It is kept for connections on which the alias means nothing.
+            return Err(UsageError::TopicAlias.into());
+        }
+        let own_property = own.map(Property::TopicAlias);
+        let publish = Publish {
+            qos: message.qos,
+            retain: message.retain,
+            properties: List::joined(message.properties, own_property.as_slice()),
+            ..Publish::new(topic, message.payload)
+        };
+        let online = self.phase == Phase::Online;
+        let now = self.timers.seconds();
+        let id = self
+            .outbox
+            .publish(&publish, self.max_transmit(), now, online)?;
+        if let (Some(alias), false) = (own.or(alias_of(message)), topic.is_empty()) {
+            self.aliases_out.set(alias, topic);
+        }
+        self.admit();
+        Ok(id)
+    }
+
+    fn try_publish_lent(&mut self, message: &Message<'_>, len: usize) -> Result<PacketId, Error> {
+        if !message.payload.is_empty() {
+            return Err(UsageError::Payload.into());
+        }
+        self.check_message(message)?;
+        if alias_of(message).is_some() {
+            return Err(UsageError::TopicAlias.into());
+        }
+        let publish = Publish {
+            qos: message.qos,
+            retain: message.retain,
+            properties: List::from(message.properties),
+            ..Publish::new(message.topic, &[])
+        };
+        let now = self.timers.seconds();
+        let id = self
+            .outbox
+            .publish_lent(&publish, len, self.max_transmit(), now)?;
+        self.admit();
+        Ok(id)
+    }
+
+    fn check_message(&self, message: &Message<'_>) -> Result<(), Error> {
+        let online = self.phase == Phase::Online;
+        let is_kept = message.qos != QoS::AtMostOnce;
+        if self.phase == Phase::Closing || !online && !is_kept {
+            return Err(UsageError::NotConnected.into());
+        }
+        self.server.check_message(message.qos, message.retain)?;
+        // An identifier is the server's to set [MQTT-3.3.4-6].
+        let is_identifier = |p: &Property<'_>| matches!(p, Property::SubscriptionIdentifier(_));
+        if message.properties.iter().any(is_identifier) {
+            return Err(UsageError::Property.into());
+        }
+        if online && is_kept && self.in_flight() >= self.server.receive_maximum {
+            return Err(Resource::Window.into());
+        }
+        Ok(())
+    }
+
+    /// An alias of the application's must be allowed, and stand for a topic.
+    fn check_alias(&self, alias: u16, topic: &str) -> Result<(), UsageError> {
+        let aliases = &self.aliases_out;
+        let stands = if topic.is_empty() {
+            aliases.topic(alias).is_some()
+        } else {
+            aliases.has_room(alias, topic)
+        };
+        if (1..=aliases.maximum()).contains(&alias) && stands {
+            Ok(())
+        } else {
+            Err(UsageError::TopicAlias)
+        }
+    }
+
+    /// The messages above QoS 0 that are kept and sent again until the server has them, in order;
+    /// without their payload if that stays with the application.
+    pub fn messages(&self) -> impl Iterator<Item = Publish<'_>> {
+        self.outbox.messages()
+    }
+
+    /// The topic of a received message, until the next call to [`process`](Self::process): its own
+    /// or, where that is empty, the one that its topic alias stands for.
+    #[must_use]
+    pub fn topic<'a>(&'a self, publish: &Publish<'a>) -> &'a str {
+        match publish.topic_alias() {
+            Some(alias) if publish.topic.is_empty() => {
+                self.aliases_in.topic(alias).unwrap_or_default()
+            }
+            _ => publish.topic,
+        }
+    }
+}
+
+/// The topic alias that the application has chosen.
+fn alias_of(message: &Message<'_>) -> Option<u16> {
+    message
+        .properties
+        .iter()
+        .find_map(|property| match *property {
+            Property::TopicAlias(alias) => Some(alias),
+            _ => None,
+        })
+}
