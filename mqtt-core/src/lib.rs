@@ -144,7 +144,7 @@ pub use client::{Client, Step};
 pub use config::{Acknowledgement, Config, Durability};
 pub use error::{Error, PeerError, Resource, Timeout, UsageError};
 pub use event::Event;
-pub use message::Message;
+pub use message::{Message, Response};
 #[cfg(feature = "bytes")]
 pub use owned::OwnedPublish;
 pub use rx::RxBuf;

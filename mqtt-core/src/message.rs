@@ -1,4 +1,4 @@
-use crate::wire::{Property, QoS};
+use crate::wire::{List, Property, Publish, QoS};
 
 /// A message to publish.
 ///
@@ -51,5 +51,54 @@ impl<'a> Message<'a> {
     pub const fn properties(mut self, properties: &'a [Property<'a>]) -> Self {
         self.properties = properties;
         self
+    }
+}
+
+/// How to answer a request: [`Publish::response`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Response<'a> {
+    topic: &'a str,
+    correlation_data: Option<Property<'a>>,
+}
+
+impl<'a> Response<'a> {
+    /// The answer, at QoS 0: it goes to the Response Topic of the request and carries its
+    /// Correlation Data.
+    pub const fn message(&'a self, payload: &'a [u8]) -> Message<'a> {
+        Message::new(self.topic, payload).properties(self.correlation_data.as_slice())
+    }
+}
+
+impl<'a> Publish<'a> {
+    /// How to answer this message; `None` unless it is a request, which has a Response Topic
+    /// (4.10). 5.0 only.
+    ///
+    /// ```
+    /// # use mqtt_core::{Client, Error};
+    /// # use mqtt_core::wire::Publish;
+    /// fn answer(client: &mut Client<'_>, request: &Publish<'_>) -> Result<(), Error> {
+    ///     if let Some(response) = request.response() {
+    ///         client.publish(&response.message(b"42"))?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn response(&self) -> Option<Response<'a>> {
+        let properties: List<'a, _> = self.properties;
+        let mut topic = None;
+        let mut correlation_data = None;
+        for property in properties {
+            match property {
+                Property::ResponseTopic(response_topic) => topic = Some(response_topic),
+                Property::CorrelationData(_) => correlation_data = Some(property),
+                _ => {}
+            }
+        }
+        Some(Response {
+            topic: topic?,
+            correlation_data,
+        })
     }
 }

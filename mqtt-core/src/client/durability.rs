@@ -4,7 +4,7 @@ use core::{iter, mem};
 
 use super::Client;
 use crate::config::Durability;
-use crate::error::{Error, UsageError};
+use crate::error::{Error, Resource, UsageError};
 use crate::link::{Phase, Reading};
 use crate::session::Record;
 
@@ -42,7 +42,7 @@ impl Client<'_> {
             left -= 1;
         }
         if self.outbox.vacancies() > vacancies {
-            self.slot_returned();
+            self.room_returned(Resource::Slots);
         }
         self.inbox.journaled(left);
         self.admit();

@@ -14,7 +14,7 @@ use crate::wire::{
 impl<'b> Client<'b> {
     /// Reads at most one packet, or a piece of a payload.
     pub(super) fn read<'i>(&mut self, input: &'i [u8], capacity: usize) -> Result<Step<'i>, Error> {
-        if self.connected.is_some() {
+        if self.connected.is_some() && self.phase != Phase::Connecting {
             // What follows CONNACK counts on it.
             return Ok(self.hold_back());
         }

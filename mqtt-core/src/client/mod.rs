@@ -550,7 +550,7 @@ impl<'b> Client<'b> {
             Source::Messages | Source::RestOfMessage => {
                 let room = self.outbox.room();
                 if self.outbox.transmitted(n) {
-                    self.slot_returned();
+                    self.room_returned(Resource::Slots);
                 }
                 if self.outbox.room() > room || self.outbox.has_holes() {
                     self.room_returned(Resource::Messages);

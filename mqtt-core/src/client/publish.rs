@@ -12,8 +12,9 @@ impl Client<'_> {
     /// may be handed over without a connection; [`Event::Published`](crate::Event::Published)
     /// reports the end.
     ///
-    /// A Message Expiry Interval counts from here. A message that was never sent before it ends is
-    /// given up ([`Event::Lost`](crate::Event::Lost)), one that had to wait leaves with the rest.
+    /// A Message Expiry Interval counts from here, by the time that the client was told last. A
+    /// message that was never sent before it ends is given up
+    /// ([`Event::Lost`](crate::Event::Lost)), one that had to wait leaves with the rest.
     ///
     /// # Errors
     /// [`Error::Full`] if there is no room now, [`UsageError::NotConnected`] at QoS 0 or after

@@ -3,9 +3,15 @@
 //! Statements of the standards are cited as `[MQTT-3.1.0-1]`, those of 3.1.1 where they differ as
 //! `[3.1.1 MQTT-3.1.0-1]`.
 
+mod acknowledge;
+mod aliases;
+mod assigned;
 mod broker;
 mod connect;
+mod expiry;
+mod journal;
 mod keep_alive;
+mod lending;
 mod limits;
 mod pair;
 mod publish;

@@ -5,12 +5,14 @@
 //! ([`Pair::server`]), what the client reports ([`Pair::reports`]). [`each`] runs it in several
 //! versions of the protocol and with the wire cut in many ways, which must make no difference.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::mem;
 
-use mqtt_core::wire::{Filter, Packet, PacketId, Version};
+use mqtt_core::wire::{Filter, Packet, PacketId, Publish, Version};
 use mqtt_core::{
-    Acknowledgement, Buffers, Client, Config, Error, Event, Inbound, Instant, Message, RxBuf, Slot,
+    Acknowledgement, Buffers, Client, Config, Durability, Error, Event, Inbound, Instant, Message,
+    Record, RxBuf, Slot,
 };
 
 use super::text;
@@ -23,6 +25,7 @@ pub(super) struct Setup {
     pub(super) tx: usize,
     pub(super) slots: usize,
     pub(super) inbound: usize,
+    pub(super) aliases: usize,
 }
 
 impl Setup {
@@ -37,7 +40,19 @@ impl Setup {
             tx: 1024,
             slots: 8,
             inbound: 8,
+            aliases: 0,
         }
+    }
+
+    /// Bytes for the topics of aliases, each way.
+    pub(super) const fn aliases(mut self, len: usize) -> Self {
+        self.aliases = len;
+        self
+    }
+
+    pub(super) const fn durable(mut self) -> Self {
+        self.config.durability = Durability::WriteAhead;
+        self
     }
 
     pub(super) const fn manual(mut self) -> Self {
@@ -148,6 +163,10 @@ pub(super) struct Pair<'b> {
     reported: Vec<String>,
     /// A message that arrives in pieces.
     streamed: Option<(String, usize, Vec<u8>)>,
+    /// Payloads that stay with the application.
+    lent: BTreeMap<PacketId, Vec<u8>>,
+    /// The journal: heads and bodies of records.
+    pub(super) disk: Vec<([u8; 4], Vec<u8>)>,
     log: Vec<String>,
 }
 
@@ -198,6 +217,8 @@ fn once(
     let mut tx = vec![0; setup.tx];
     let mut slots = vec![Slot::EMPTY; setup.slots];
     let mut inbound = vec![Inbound::EMPTY; setup.inbound];
+    let mut aliases_in = vec![0; setup.aliases];
+    let mut aliases_out = vec![0; setup.aliases];
     let config = Config {
         version,
         max_whole: setup.rx,
@@ -207,8 +228,8 @@ fn once(
         tx: &mut tx,
         slots: &mut slots,
         inbound: &mut inbound,
-        aliases_in: &mut [],
-        aliases_out: &mut [],
+        aliases_in: &mut aliases_in,
+        aliases_out: &mut aliases_out,
     };
     let mut pair = Pair {
         client: Client::new(config, buffers),
@@ -225,6 +246,8 @@ fn once(
         sent: Vec::new(),
         reported: Vec::new(),
         streamed: None,
+        lent: BTreeMap::new(),
+        disk: Vec::new(),
         log: Vec::new(),
     };
     scenario(&mut pair);
@@ -308,6 +331,58 @@ impl Pair<'_> {
             .expect("acknowledge");
     }
 
+    /// Publishes a message whose payload stays here, and checks its identifier.
+    #[track_caller]
+    pub(super) fn publish_lent(&mut self, qos: u8, topic: &str, payload: &str, id: u16) {
+        let message = Message::new(topic, b"").qos(text::qos(qos));
+        let got = self.client.publish_lent(&message, payload.len());
+        let got = got.expect("publish_lent");
+        assert_eq!(got.get(), id);
+        self.lent.insert(got, payload.into());
+    }
+
+    /// Checks the records that are due and writes them to the journal.
+    #[track_caller]
+    pub(super) fn journals(&mut self, expected: &[&str]) {
+        self.run();
+        let records: Vec<_> = self.client.journal().collect();
+        let texts: Vec<_> = records.iter().map(text::record).collect();
+        assert_eq!(texts, expected, "records");
+        let parts = records.iter().map(|r| (r.head(), r.body().to_vec()));
+        let parts: Vec<_> = parts.collect();
+        self.client.journaled(parts.len());
+        self.disk.extend(parts);
+        self.log.extend(texts);
+    }
+
+    /// Replaces the journal by a snapshot.
+    pub(super) fn compact(&mut self) {
+        let snapshot = self.client.snapshot();
+        self.disk = snapshot.map(|r| (r.head(), r.body().to_vec())).collect();
+    }
+
+    /// The power fails. What begins again has the journal, and nothing else.
+    pub(super) fn power_cut(&mut self) {
+        self.lose();
+        self.reported.clear();
+        let setup = self.setup;
+        let buffers = Buffers {
+            tx: vec![0; setup.tx].leak(),
+            slots: vec![Slot::EMPTY; setup.slots].leak(),
+            inbound: vec![Inbound::EMPTY; setup.inbound].leak(),
+            aliases_in: vec![0; setup.aliases].leak(),
+            aliases_out: vec![0; setup.aliases].leak(),
+        };
+        self.client = Client::new(setup.config, buffers);
+        for (head, body) in &self.disk {
+            let record = Record::from_parts(*head, body).expect("a record");
+            self.client.restore(&record).expect("restore");
+        }
+        // Another clock.
+        self.now = 7_000;
+        self.log.push("(power cut)".into());
+    }
+
     /// The connection breaks: what is on the wire is gone.
     pub(super) fn lose(&mut self) {
         self.client.connection_lost();
@@ -382,12 +457,33 @@ impl Pair<'_> {
     /// anything.
     fn flush(&mut self) -> bool {
         let mut moved = false;
-        while !self.stalled && !self.client.transmit().is_empty() {
+        while !self.stalled {
             let n = self.cut.take(self.client.transmit().len());
-            self.take(n);
+            if n > 0 {
+                self.take(n);
+            } else if !self.flush_payload() {
+                break;
+            }
             moved = true;
         }
         moved
+    }
+
+    /// The application sends payloads that it has lent, unless the wire is stalled.
+    fn flush_payload(&mut self) -> bool {
+        let Some(lent) = self.client.payload().filter(|_| !self.stalled) else {
+            return false;
+        };
+        assert_eq!(self.client.transmit(), b"");
+        let n = self.cut.take(lent.left);
+        let payload = &self.lent[&lent.id];
+        assert_eq!(lent.offset + lent.left, payload.len());
+        let piece = &payload[lent.offset..lent.offset + n];
+        self.from_client.extend_from_slice(piece);
+        self.client.transmitted(n, Instant::from_millis(self.now));
+        let sent = text::packets(&mut self.from_client, self.version);
+        self.sent.extend(sent);
+        true
     }
 
     /// Moves the wire to the client by one cut; false if nothing could be moved.
@@ -417,14 +513,18 @@ impl Pair<'_> {
             Through::RxBuf => {
                 let before = self.rx.space().len();
                 match self.rx.poll(&mut self.client, now) {
-                    Ok(Some(event)) => (true, Some(Ok(note(&mut self.streamed, &event)))),
+                    Ok(Some(event)) => (
+                        true,
+                        Some(Ok(note(&mut self.streamed, &self.client, &event))),
+                    ),
                     Ok(None) => (self.rx.space().len() > before, None),
                     Err(error) => (true, Some(Err(error))),
                 }
             }
             Through::Process => match self.client.process(&self.shown, now) {
                 Ok(step) => {
-                    let event = step.event.map(|event| Ok(note(&mut self.streamed, &event)));
+                    let client = &self.client;
+                    let event = step.event.map(|e| Ok(note(&mut self.streamed, client, &e)));
                     let consumed = step.consumed;
                     let progress = consumed > 0 || event.is_some();
                     drop(self.shown.drain(..consumed));
@@ -537,8 +637,16 @@ impl Pair<'_> {
 }
 
 /// The text of an event, with the pieces of a payload joined.
-fn note(streamed: &mut Option<(String, usize, Vec<u8>)>, event: &Event<'_>) -> Option<String> {
+fn note(
+    streamed: &mut Option<(String, usize, Vec<u8>)>,
+    client: &Client<'_>,
+    event: &Event<'_>,
+) -> Option<String> {
     match *event {
+        Event::Publish(publish) => {
+            let topic = client.topic(&publish);
+            Some(text::event(&Event::Publish(Publish { topic, ..publish })))
+        }
         Event::PublishStart { publish, total } => {
             assert!(streamed.is_none(), "a message within a message");
             assert_eq!(publish.payload, b"");

@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
-use mqtt_core::Event;
 use mqtt_core::wire::{Ack, ConnAck, Packet, Publish, QoS, ReasonCode, RetainHandling, Version};
+use mqtt_core::{Event, Record};
 
 fn properties(list: &mqtt_core::wire::Properties<'_>) -> String {
     if list.is_empty() {
@@ -181,6 +181,41 @@ pub(super) fn event(event: &Event<'_>) -> String {
     format!("{name} {}", rest.trim_start())
         .trim_end()
         .to_owned()
+}
+
+/// A record of the journal.
+pub(super) fn record(record: &Record<'_>) -> String {
+    match *record {
+        Record::Connected {
+            session_present,
+            assigned_client_id,
+        } => {
+            let session = if session_present { " session" } else { "" };
+            let id = match assigned_client_id {
+                "" => String::new(),
+                id => format!(" '{id}'"),
+            };
+            format!("Connected{session}{id}")
+        }
+        Record::Disconnected => "Disconnected".into(),
+        Record::Publish {
+            id,
+            version,
+            packet: bytes,
+        } => match Packet::decode(bytes, version) {
+            Ok(Some((Packet::Publish(publish), len))) => {
+                assert_eq!((publish.packet_id, len), (Some(id), bytes.len()));
+                packet(&Packet::Publish(publish))
+            }
+            // Without its payload.
+            _ => format!("PUBLISH #{id} lent"),
+        },
+        Record::Acknowledged(id) => format!("Acknowledged #{id}"),
+        Record::Done(id) => format!("Done #{id}"),
+        Record::Received(id) => format!("Received #{id}"),
+        Record::Released(id) => format!("Released #{id}"),
+        _ => format!("{record:?}"),
+    }
 }
 
 /// Takes whole packets off the front of `bytes`.
