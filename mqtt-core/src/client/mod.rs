@@ -484,7 +484,7 @@ impl<'b> Client<'b> {
             self.inbox.accept_last();
         }
         self.settle();
-        if !matches!(self.phase, Phase::Online | Phase::Closing) {
+        if !self.is_sending() {
             self.outbox.expire(self.timers.seconds());
         }
         if let Some(event) = self.pending_event() {
@@ -555,7 +555,7 @@ impl<'b> Client<'b> {
                 if self.outbox.room() > room || self.outbox.has_holes() {
                     self.room_returned(Resource::Messages);
                 }
-                self.admit();
+                self.admit_next();
             }
             Source::Nothing => return,
         }
@@ -649,7 +649,7 @@ impl<'b> Client<'b> {
     /// Where the next bytes come from. A packet sent in part comes first, then packets other than
     /// PUBLISH, but for the DISCONNECT of an orderly end, which comes after all messages.
     fn source(&self) -> Source {
-        let messages = matches!(self.phase, Phase::Online | Phase::Closing)
+        let messages = self.is_sending()
             && self.connected.is_none()
             && (!self.outbox.transmit().is_empty() || self.outbox.lent().is_some());
         let control = !self.control.is_empty();
@@ -709,10 +709,21 @@ impl<'b> Client<'b> {
         Some(Event::Writable)
     }
 
-    /// Lets waiting messages be sent.
+    /// True if messages may be sent.
+    const fn is_sending(&self) -> bool {
+        matches!(self.phase, Phase::Online | Phase::Closing)
+    }
+
+    /// Lets waiting messages be sent. After a disconnect() they stay for the next connection.
     fn admit(&mut self) {
-        // After a disconnect() they stay for the next connection.
-        if self.phase == Phase::Online && self.outbox.waiting() > 0 {
+        if self.phase == Phase::Online {
+            self.admit_next();
+        }
+    }
+
+    /// Lets messages be sent that wait, if only for those before them.
+    fn admit_next(&mut self) {
+        if self.outbox.waiting() > 0 {
             self.outbox
                 .admit(self.server.receive_maximum, self.timers.seconds());
         }

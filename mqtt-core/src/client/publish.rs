@@ -44,46 +44,53 @@ impl Client<'_> {
     /// pieces. Until its end nothing else can be sent.
     #[must_use]
     pub fn payload(&self) -> Option<Lent> {
-        match self.phase {
-            Phase::Online | Phase::Closing => self.outbox.lent(),
-            _ => None,
-        }
+        self.outbox.lent().filter(|_| self.is_sending())
     }
 
     fn try_publish(&mut self, message: &Message<'_>) -> Result<Option<PacketId>, Error> {
         self.check_message(message)?;
-        let mut topic = message.topic;
-        let mut own = None;
-        if message.qos == QoS::AtMostOnce {
-            match alias_of(message) {
-                Some(alias) => self.check_alias(alias, topic)?,
-                None if self.config.automatic_topic_aliases => match self.aliases_out.find(topic) {
-                    Some(alias) => {
-                        topic = "";
-                        own = Some(alias);
-                    }
-                    None => own = self.aliases_out.vacate(topic.len()),
-                },
-                None => {}
+        let given = alias_of(message);
+        let own = match given {
+            Some(alias) => {
+                self.check_alias(alias, message)?;
+                None
             }
-        } else if alias_of(message).is_some() {
-            // It is kept for connections on which the alias means nothing.
-            return Err(UsageError::TopicAlias.into());
-        }
-        let own_property = own.map(Property::TopicAlias);
+            None => self.choose_alias(message),
+        };
+        // What the alias stands for, and whether the server knows.
+        let (topic, known) = match own.or(given) {
+            Some(alias) => {
+                let known = self.aliases_out.topic(alias);
+                let topic = match message.topic {
+                    "" => known.unwrap_or_default(),
+                    topic => topic,
+                };
+                (
+                    topic,
+                    message.topic.is_empty() || own.is_some() && known == Some(topic),
+                )
+            }
+            None => (message.topic, false),
+        };
+        let property = own.map(Property::TopicAlias);
         let publish = Publish {
             qos: message.qos,
             retain: message.retain,
-            properties: List::joined(message.properties, own_property.as_slice()),
-            ..Publish::new(topic, message.payload)
+            properties: List::joined(message.properties, property.as_slice()),
+            ..Publish::new(if known { "" } else { topic }, message.payload)
         };
         let online = self.phase == Phase::Online;
         let now = self.timers.seconds();
-        let id = self
-            .outbox
-            .publish(&publish, self.max_transmit(), now, online)?;
-        if let (Some(alias), false) = (own.or(alias_of(message)), topic.is_empty()) {
-            self.aliases_out.set(alias, topic);
+        let max = self.max_transmit();
+        let id = if own.or(given).is_some() && message.qos != QoS::AtMostOnce {
+            let topic = if known { topic } else { "" };
+            let outbox = &mut self.outbox;
+            Some(outbox.publish_enveloped(&publish, 0, Some(topic), max, now)?)
+        } else {
+            self.outbox.publish(&publish, max, now, online)?
+        };
+        if let (Some(alias), false) = (own.or(given), known) {
+            self.aliases_out.set(alias, message.topic);
         }
         self.admit();
         Ok(id)
@@ -106,7 +113,7 @@ impl Client<'_> {
         let now = self.timers.seconds();
         let id = self
             .outbox
-            .publish_lent(&publish, len, self.max_transmit(), now)?;
+            .publish_enveloped(&publish, len, None, self.max_transmit(), now)?;
         self.admit();
         Ok(id)
     }
@@ -130,18 +137,35 @@ impl Client<'_> {
     }
 
     /// An alias of the application's must be allowed, and stand for a topic.
-    fn check_alias(&self, alias: u16, topic: &str) -> Result<(), UsageError> {
+    fn check_alias(&self, alias: u16, message: &Message<'_>) -> Result<(), UsageError> {
         let aliases = &self.aliases_out;
-        let stands = if topic.is_empty() {
+        let stands = if message.topic.is_empty() {
             aliases.topic(alias).is_some()
         } else {
-            aliases.has_room(alias, topic)
+            aliases.has_room(alias, message.topic)
         };
-        if (1..=aliases.maximum()).contains(&alias) && stands {
+        let is_allowed = (1..=aliases.maximum()).contains(&alias) && self.may_alias(message);
+        if is_allowed && stands {
             Ok(())
         } else {
             Err(UsageError::TopicAlias)
         }
+    }
+
+    /// The alias that the topic of a message has, or gets.
+    fn choose_alias(&mut self, message: &Message<'_>) -> Option<u16> {
+        let is_wanted = self.config.automatic_topic_aliases && !message.topic.is_empty();
+        if !is_wanted || !self.may_alias(message) {
+            return None;
+        }
+        self.aliases_out
+            .find(message.topic)
+            .or_else(|| self.aliases_out.vacate(message.topic.len()))
+    }
+
+    /// A message for the journal has its topic.
+    fn may_alias(&self, message: &Message<'_>) -> bool {
+        message.qos == QoS::AtMostOnce || !self.is_durable()
     }
 
     /// The messages above QoS 0 that are kept and sent again until the server has them, in order;

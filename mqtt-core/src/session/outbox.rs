@@ -5,8 +5,8 @@ use super::record::Record;
 use super::slots::{Index, Slot, Slots, State};
 use crate::error::{Error, Resource, UsageError};
 use crate::wire::{
-    Detached, PacketId, Property, Publish, QoS, Version, decode_head, encode, expiry_at, head,
-    head_start, is_detached, packet_len,
+    Body, Envelope, PacketId, Property, Publish, QoS, Version, decode_head, decode_stored, encode,
+    expiry_at, has_alias, head, head_start, is_enveloped, packet_len, remove_alias,
 };
 
 #[derive(Debug)]
@@ -19,15 +19,16 @@ pub(crate) struct Outbox<'b> {
     durable: bool,
     /// True if the arena may have holes between packets that are still needed.
     holes: bool,
-    /// The message that is being sent while its payload is with the application.
-    lending: Option<Lending>,
+    /// The message that is being sent on its own, out of its envelope.
+    single: Option<Single>,
     /// When the first of the messages that wait expires, or earlier; in seconds.
     expiry: Option<u32>,
 }
 
-/// A message whose payload is with the application, while it is being sent.
+/// A message that is being sent on its own: its payload is with the application, or it has a topic
+/// alias.
 #[derive(Clone, Copy, Debug)]
-struct Lending {
+struct Single {
     index: Index,
     qos: QoS,
     /// How many bytes were sent.
@@ -65,18 +66,21 @@ pub(crate) enum Settled {
 /// All messages in the arena, in the order of publishing.
 struct Stored<'s, 'b>(&'s mut Slots<'b>);
 
-/// The states of messages in the arena, from the oldest to the newest.
-const STORED: [State; 3] = [State::Stored, State::Waiting, State::Accepted];
-
 impl Packets for Stored<'_, '_> {
     type Packet = Index;
 
     fn first(&self) -> Option<Index> {
-        STORED.iter().find_map(|&state| self.0.first(state))
+        self.0
+            .first(State::Stored)
+            .or_else(|| self.0.first(State::Waiting))
+            .or_else(|| self.0.first(State::Accepted))
     }
 
     fn last(&self) -> Option<Index> {
-        STORED.iter().rev().find_map(|&state| self.0.last(state))
+        self.0
+            .last(State::Accepted)
+            .or_else(|| self.0.last(State::Waiting))
+            .or_else(|| self.0.last(State::Stored))
     }
 
     fn next(&self, packet: Index) -> Option<Index> {
@@ -131,7 +135,7 @@ impl<'b> Outbox<'b> {
             version,
             durable,
             holes: false,
-            lending: None,
+            single: None,
             expiry: None,
         }
     }
@@ -150,8 +154,8 @@ impl<'b> Outbox<'b> {
     /// The number of messages that count against the send quota `[MQTT-4.9.0-2]`.
     pub(crate) fn in_flight(&self) -> u16 {
         let lent = self
-            .lending
-            .is_some_and(|lending| lending.qos == QoS::AtMostOnce);
+            .single
+            .is_some_and(|single| single.qos == QoS::AtMostOnce);
         self.count(State::Stored)
             + self.count(State::Acknowledged)
             + self.count(State::Releasing)
@@ -189,8 +193,62 @@ impl<'b> Outbox<'b> {
             packet_id: vacancy.map(|(_, id)| id),
             ..*publish
         };
+        let (offset, len) = self.write(&publish, max_packet)?;
+        self.arena.commit(offset, len);
+        let Some(vacancy) = vacancy else {
+            self.holes |= self.oldest().is_some();
+            return Ok(None);
+        };
+        let state = if self.durable {
+            State::Accepted
+        } else if may_pass && self.waiting() == 0 && self.single.is_none() {
+            State::Stored
+        } else {
+            State::Waiting
+        };
+        Ok(Some(self.keep(vacancy, offset, state, &publish, now)))
+    }
+
+    /// Encodes a message into the arena of which something is kept that is not sent, or the
+    /// reverse: a payload of `payload_len` bytes is with the application, or its topic alias stands
+    /// for a topic. It takes an identifier at QoS 0, too, though not for the wire.
+    pub(crate) fn publish_enveloped(
+        &mut self,
+        publish: &Publish<'_>,
+        payload_len: usize,
+        alias_of: Option<&str>,
+        max_packet: usize,
+        now: u32,
+    ) -> Result<PacketId, Error> {
+        let vacancy = self.slots.vacancy().ok_or(Resource::Slots)?;
+        let packet_id = (publish.qos != QoS::AtMostOnce).then_some(vacancy.1);
+        let envelope = Envelope {
+            publish: Publish {
+                packet_id,
+                ..*publish
+            },
+            payload_len,
+            alias_of,
+        };
+        let (offset, len) = self.write(&envelope, usize::MAX)?;
+        let stored = self.arena.room(offset, len).unwrap_or_default();
+        if packet_len(head(stored)) > max_packet {
+            return Err(UsageError::MaximumPacketSize.into());
+        }
+        self.arena.commit(offset, len);
+        let state = if self.durable {
+            State::Accepted
+        } else {
+            State::Waiting
+        };
+        Ok(self.keep(vacancy, offset, state, publish, now))
+    }
+
+    /// Encodes a packet into the arena and returns its place and length. It counts once it is
+    /// committed.
+    fn write(&mut self, packet: &impl Body, max_packet: usize) -> Result<(usize, usize), Error> {
         let mut offset = 0;
-        let len = encode(&publish, self.version, |len| {
+        let len = encode(packet, self.version, |len| {
             if len > max_packet {
                 return Err(UsageError::MaximumPacketSize.into());
             }
@@ -199,60 +257,7 @@ impl<'b> Outbox<'b> {
                 .room(offset, len)
                 .ok_or(Error::Full(Resource::Messages))
         })?;
-        self.arena.commit(offset, len);
-        let Some((index, id)) = vacancy else {
-            self.holes |= self.oldest().is_some();
-            return Ok(None);
-        };
-        let state = if self.durable {
-            State::Accepted
-        } else if may_pass && self.waiting() == 0 && self.lending.is_none() {
-            State::Stored
-        } else {
-            State::Waiting
-        };
-        self.keep((index, id), offset, state, &publish, now);
-        Ok(Some(id))
-    }
-
-    /// Encodes all but the payload, of `len` bytes, of a message into the arena. At QoS 0, too, it
-    /// takes an identifier, though not for the wire.
-    pub(crate) fn publish_lent(
-        &mut self,
-        publish: &Publish<'_>,
-        payload_len: usize,
-        max_packet: usize,
-        now: u32,
-    ) -> Result<PacketId, Error> {
-        let (index, id) = self.slots.vacancy().ok_or(Resource::Slots)?;
-        let publish = Publish {
-            packet_id: (publish.qos != QoS::AtMostOnce).then_some(id),
-            payload: &[],
-            ..*publish
-        };
-        let detached = Detached {
-            publish,
-            len: payload_len,
-        };
-        let mut offset = 0;
-        let len = encode(&detached, self.version, |len| {
-            if len.saturating_add(payload_len) > max_packet {
-                return Err(UsageError::MaximumPacketSize.into());
-            }
-            offset = self.make_room(len)?;
-            self.arena
-                .room(offset, len)
-                .ok_or(Error::Full(Resource::Messages))
-        })?;
-        self.arena.commit(offset, len);
-        // A QoS 0 message is lost with the connection, however durable.
-        let state = if self.durable {
-            State::Accepted
-        } else {
-            State::Waiting
-        };
-        self.keep((index, id), offset, state, &publish, now);
-        Ok(id)
+        Ok((offset, len))
     }
 
     /// Notes the message at `offset`.
@@ -263,10 +268,11 @@ impl<'b> Outbox<'b> {
         state: State,
         publish: &Publish<'_>,
         now: u32,
-    ) {
+    ) -> PacketId {
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
         self.slots.occupy(index, id, state, offset);
         self.note_expiry(index, publish, now);
+        id
     }
 
     fn note_expiry(&mut self, index: Index, publish: &Publish<'_>, now: u32) {
@@ -360,16 +366,17 @@ impl<'b> Outbox<'b> {
         }
     }
 
-    /// Lets waiting messages be sent, up to `quota` in flight. One whose payload is with the
-    /// application, or that has expired, has to come to the front first.
+    /// Lets waiting messages be sent, up to `quota` in flight. One that stands in an envelope, or
+    /// has expired, has to come to the front first.
     pub(crate) fn admit(&mut self, quota: u16, now: u32) {
-        while let (Some(index), None) = (self.slots.first(State::Waiting), self.lending) {
+        while let (Some(index), None) = (self.slots.first(State::Waiting), self.single) {
             let offset = self.offset(index);
             let packet = self.arena.packet(offset);
-            let lent = is_detached(packet);
+            let single = is_enveloped(packet);
             let expiry = self.slots.expiry(index);
-            let expired = expiry > 0 && expiry <= now;
-            if (lent || expired) && !self.arena.is_next(offset) {
+            // Messages that follow may rely on its topic alias.
+            let expired = expiry > 0 && expiry <= now && !has_alias(packet);
+            if (single || expired) && !self.arena.is_next(offset) {
                 break;
             }
             if expired {
@@ -384,10 +391,10 @@ impl<'b> Outbox<'b> {
                 break;
             }
             if expiry > 0 {
-                self.set_expiry_interval(index, expiry - now);
+                self.set_expiry_interval(index, expiry.saturating_sub(now));
             }
-            if lent {
-                self.lend(index, qos);
+            if single {
+                self.begin_single(index, qos);
             }
             self.slots.set_state(index, State::Stored);
         }
@@ -403,9 +410,9 @@ impl<'b> Outbox<'b> {
         }
     }
 
-    fn lend(&mut self, index: Index, qos: QoS) {
+    fn begin_single(&mut self, index: Index, qos: QoS) {
         let head = self.head(index);
-        self.lending = Some(Lending {
+        self.single = Some(Single {
             index,
             qos,
             sent: 0,
@@ -555,33 +562,33 @@ impl<'b> Outbox<'b> {
 
     /// The messages to be sent next.
     pub(crate) fn transmit(&self) -> &[u8] {
-        match self.lending {
+        match self.single {
             None => self.arena.unsent(self.limit()),
-            Some(lending) => self
-                .head(lending.index)
-                .get(lending.sent..)
+            Some(single) => self
+                .head(single.index)
+                .get(single.sent..)
                 .unwrap_or_default(),
         }
     }
 
     /// The payload to be sent next.
     pub(crate) fn lent(&self) -> Option<Lent> {
-        let lending = self.lending?;
+        let single = self.single?;
         Some(Lent {
-            id: self.slots.id(lending.index)?,
-            offset: lending.sent.checked_sub(lending.head)?,
-            left: lending.total - lending.sent,
+            id: self.slots.id(single.index)?,
+            offset: single.sent.checked_sub(single.head)?,
+            left: single.total - single.sent,
         })
     }
 
     /// True if a message was sent in part.
     pub(crate) fn is_partial(&self) -> bool {
-        self.arena.is_partial() || self.lending.is_some_and(|lending| lending.sent > 0)
+        self.arena.is_partial() || self.single.is_some_and(|single| single.sent > 0)
     }
 
     /// What is left of the message that was sent in part.
     pub(crate) fn rest_of_packet(&self) -> &[u8] {
-        if self.lending.is_some() {
+        if self.single.is_some() {
             self.transmit()
         } else {
             self.arena.rest_of_packet()
@@ -591,24 +598,24 @@ impl<'b> Outbox<'b> {
     /// Notes that `n` bytes of [`transmit`](Self::transmit), or of [`lent`](Self::lent), were
     /// sent. True if that made a slot free.
     pub(crate) fn transmitted(&mut self, n: usize) -> bool {
-        let Some(lending) = &mut self.lending else {
+        let Some(single) = &mut self.single else {
             self.arena.advance(n);
             self.reclaim();
             return false;
         };
-        let Lending {
+        let Single {
             index,
             qos,
             sent,
             head,
             total,
-        } = *lending;
+        } = *single;
         let end = if sent < head { head } else { total };
-        lending.sent = sent.saturating_add(n).min(end);
-        if lending.sent < total {
+        single.sent = sent.saturating_add(n).min(end);
+        if single.sent < total {
             return false;
         }
-        self.lending = None;
+        self.single = None;
         let len = self.arena.packet(self.offset(index)).len();
         self.arena.advance(len);
         let is_through = qos == QoS::AtMostOnce;
@@ -623,11 +630,11 @@ impl<'b> Outbox<'b> {
     /// The connection is lost: nothing may be sent before the next one, QoS 0 messages not sent
     /// are gone, what was sent is marked as a repeat, requests will not be answered.
     pub(crate) fn connection_lost(&mut self) {
-        let begun = self.lending.take().filter(|lending| lending.sent > 0);
+        let begun = self.single.take().filter(|single| single.sent > 0);
         let mut at = self.slots.first(State::Stored);
         while let Some(index) = at {
             at = self.slots.next(index);
-            let is_begun = begun.is_some_and(|lending| lending.index == index);
+            let is_begun = begun.is_some_and(|single| single.index == index);
             if is_begun || self.arena.is_begun(self.offset(index)) {
                 self.set_dup(index);
                 self.slots.set_expiry(index, 0);
@@ -636,12 +643,14 @@ impl<'b> Outbox<'b> {
         while let Some(index) = self.slots.last(State::Stored) {
             self.slots.set_state_first(index, State::Waiting);
         }
-        // At QoS 0 only messages whose payload is with the application have a slot.
         let mut at = self.oldest();
         while let Some(index) = at {
             at = Stored(&mut self.slots).next(index);
             if qos(self.flags(index)) == QoS::AtMostOnce {
+                // Its payload was with the application: at this QoS no other has a slot.
                 self.lose(index);
+            } else {
+                self.remove_alias(index);
             }
         }
         self.slots.set_state_all(State::Releasing, State::Released);
@@ -650,6 +659,18 @@ impl<'b> Outbox<'b> {
         self.arena.advance_to_end();
         self.holes = true;
         self.reclaim();
+    }
+
+    /// A topic alias means nothing on another connection.
+    fn remove_alias(&mut self, index: Index) {
+        let offset = self.offset(index);
+        let stored = self.arena.packet_mut(offset);
+        if has_alias(stored) {
+            let begin = remove_alias(stored);
+            debug_assert!(begin.is_some());
+            let offset = offset + begin.unwrap_or_default();
+            Stored(&mut self.slots).set_offset(index, offset);
+        }
     }
 
     /// The server has kept the session, or not: makes ready to send again what it needs. What it
@@ -691,17 +712,14 @@ impl<'b> Outbox<'b> {
 
     /// The messages that are kept until the server has them, in order.
     pub(crate) fn messages(&self) -> impl Iterator<Item = Publish<'_>> {
-        self.heads()
-            .filter_map(|(_, packet)| decode_head(packet, self.version))
-            .map(|(publish, _)| publish)
+        self.stored()
+            .filter_map(|index| decode_stored(self.arena.packet(self.offset(index)), self.version))
             .filter(|publish| publish.qos != QoS::AtMostOnce)
     }
 
-    fn heads(&self) -> impl Iterator<Item = (PacketId, &[u8])> {
-        STORED
-            .into_iter()
-            .flat_map(|state| self.slots.iter(state))
-            .filter_map(|index| Some((self.slots.id(index)?, self.head(index))))
+    fn stored(&self) -> impl Iterator<Item = Index> {
+        let states = [State::Stored, State::Waiting, State::Accepted];
+        states.into_iter().flat_map(|state| self.slots.iter(state))
     }
 
     fn ids(&self, state: State) -> impl Iterator<Item = PacketId> {
@@ -712,12 +730,12 @@ impl<'b> Outbox<'b> {
 
     // Durability.
 
-    fn record<'a>(&self, id: PacketId, packet: &'a [u8]) -> Record<'a> {
-        Record::Publish {
-            id,
+    fn record(&self, index: Index) -> Option<Record<'_>> {
+        Some(Record::Publish {
+            id: self.slots.id(index)?,
             version: self.version,
-            packet,
-        }
+            packet: self.head(index),
+        })
     }
 
     /// The changes that are to be on stable storage next, in order.
@@ -725,8 +743,7 @@ impl<'b> Outbox<'b> {
         let done = self.ids(State::Settled).map(Record::Done);
         let acknowledged = self.ids(State::Acknowledged).map(Record::Acknowledged);
         let accepted = self.slots.iter(State::Accepted);
-        let accepted =
-            accepted.filter_map(|index| Some(self.record(self.slots.id(index)?, self.head(index))));
+        let accepted = accepted.filter_map(|index| self.record(index));
         done.chain(acknowledged).chain(accepted)
     }
 
@@ -754,7 +771,7 @@ impl<'b> Outbox<'b> {
     pub(crate) fn snapshot(&self) -> impl Iterator<Item = Record<'_>> {
         let acknowledged = [State::Released, State::Releasing, State::Acknowledged];
         let acknowledged = acknowledged.into_iter().flat_map(|state| self.ids(state));
-        let messages = self.heads().map(|(id, packet)| self.record(id, packet));
+        let messages = self.stored().filter_map(|index| self.record(index));
         acknowledged.map(Record::Acknowledged).chain(messages)
     }
 
@@ -785,28 +802,21 @@ impl<'b> Outbox<'b> {
         }
         let index = self.slots.vacancy_for(id);
         let index = index.ok_or(UsageError::BufferTooSmall)?;
-        let no_room = |_| Error::from(UsageError::BufferTooSmall);
-        let offset;
-        if is_whole {
-            offset = self.make_room(packet.len()).map_err(no_room)?;
-            let room = self.arena.room(offset, packet.len());
-            room.unwrap_or_default().copy_from_slice(packet);
-            self.arena.commit(offset, packet.len());
+        let written = if is_whole {
+            self.write(&publish, usize::MAX)
         } else {
-            let mut at = 0;
-            let detached = Detached {
+            let envelope = Envelope {
                 publish,
-                len: payload_len,
+                payload_len,
+                alias_of: None,
             };
-            let len = encode(&detached, self.version, |len| {
-                at = self.make_room(len).map_err(no_room)?;
-                self.arena
-                    .room(at, len)
-                    .ok_or(Error::from(UsageError::BufferTooSmall))
-            })?;
-            self.arena.commit(at, len);
-            offset = at;
-        }
+            self.write(&envelope, usize::MAX)
+        };
+        let (offset, len) = written.map_err(|error| match error {
+            Error::Full(_) => UsageError::BufferTooSmall.into(),
+            error => error,
+        })?;
+        self.arena.commit(offset, len);
         self.keep((index, id), offset, State::Waiting, &publish, now);
         if may_be_begun || publish.dup {
             self.set_dup(index);

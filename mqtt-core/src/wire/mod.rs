@@ -36,6 +36,7 @@ mod property;
 mod publish;
 mod reason;
 mod sink;
+mod stored;
 mod subscribe;
 mod topic;
 mod types;
@@ -53,10 +54,12 @@ pub use list::{Element, Iter, List};
 pub use packet::Packet;
 pub use property::{Properties, Property};
 pub use publish::Publish;
-pub(crate) use publish::{
-    Detached, decode_head, expiry_at, head, head_len, head_start, is_detached,
-};
+pub(crate) use publish::head_len;
 pub use reason::ReasonCode;
+pub(crate) use stored::{
+    Envelope, decode_head, decode_stored, expiry_at, has_alias, head, head_start, is_enveloped,
+    remove_alias,
+};
 pub use subscribe::{Filter, RetainHandling, SubAck, Subscribe, UnsubAck, Unsubscribe};
 pub use topic::{TopicError, TopicFilter, TopicName};
 pub use types::{PacketId, QoS, Version};

@@ -1,11 +1,9 @@
 use super::frame::Body;
-use super::list::Sealed;
 use super::parse::{Parsed, fail, string, var_int_prefix};
 use super::property::{Place, properties, put_properties};
-use super::sink::{Count, Sink};
+use super::sink::Sink;
 use super::{
-    DecodeError, EncodeError, FixedHeader, MAX_REMAINING_LENGTH, PacketId, PacketType, Properties,
-    Property, QoS, TopicName, Version,
+    DecodeError, EncodeError, PacketId, PacketType, Properties, Property, QoS, TopicName, Version,
 };
 
 /// PUBLISH: a message.
@@ -132,80 +130,6 @@ impl Body for Publish<'_> {
         }
         put_properties(&self.properties, Place::Publish, version, out);
         out.bytes(self.payload);
-    }
-}
-
-/// The head of a PUBLISH whose payload, of `len` bytes, is sent by someone else. It stands in an
-/// envelope, a packet of type 0, so that its length in memory is known.
-pub(crate) struct Detached<'a> {
-    pub(crate) publish: Publish<'a>,
-    pub(crate) len: usize,
-}
-
-impl Body for Detached<'_> {
-    fn first_byte(&self) -> u8 {
-        ENVELOPE
-    }
-
-    fn put(&self, version: Version, out: &mut impl Sink) {
-        let mut count = Count::default();
-        self.publish.put(version, &mut count);
-        let remaining = u32::try_from(count.len().saturating_add(self.len)).unwrap_or(u32::MAX);
-        out.require(
-            remaining <= MAX_REMAINING_LENGTH,
-            EncodeError::PacketTooLarge,
-        );
-        out.u8(self.publish.first_byte());
-        out.var_int(remaining);
-        self.publish.put(version, out);
-    }
-}
-
-const ENVELOPE: u8 = 0;
-
-/// True if a stored packet is a head in an envelope.
-pub(crate) fn is_detached(packet: &[u8]) -> bool {
-    packet.first() == Some(&ENVELOPE)
-}
-
-/// What is sent of a stored packet: all of it, or what its envelope holds.
-pub(crate) fn head(packet: &[u8]) -> &[u8] {
-    packet.get(head_start(packet)..).unwrap_or_default()
-}
-
-/// Where [`head`] begins.
-pub(crate) fn head_start(packet: &[u8]) -> usize {
-    match packet.get(1..).and_then(var_int_prefix) {
-        Some(Ok((_, len))) if is_detached(packet) => 1 + len,
-        _ => 0,
-    }
-}
-
-/// Reads a PUBLISH that may be without its payload; also says how long that is.
-pub(crate) fn decode_head(packet: &[u8], version: Version) -> Option<(Publish<'_>, usize)> {
-    let header = FixedHeader::decode(packet, version).ok()??;
-    if header.packet_type != PacketType::Publish {
-        return None;
-    }
-    let body = packet.get(header.len..)?;
-    let len = head_len(header.flags, body, header.remaining, version).ok()??;
-    let publish = Publish::decode(header.flags, body, version).ok()?;
-    Some((publish, header.remaining.checked_sub(len)?))
-}
-
-/// Where the seconds of the Message Expiry Interval stand in a PUBLISH.
-pub(crate) fn expiry_at(packet: &[u8]) -> Option<usize> {
-    let (publish, _) = decode_head(packet, Version::V5)?;
-    let mut rest = publish.properties.raw()?;
-    loop {
-        let (next, property) = Property::parse(rest).ok()?;
-        if let Property::MessageExpiryInterval(_) = property {
-            // What follows the properties is the payload, which ends the packet.
-            return packet
-                .len()
-                .checked_sub(publish.payload.len() + next.len() + 4);
-        }
-        rest = next;
     }
 }
 

@@ -177,7 +177,7 @@ fn by_hand() {
             message("t", &three),
             message("", &three),
             message("t", &zero),
-            message("t", &one).qos(qos(1)),
+            message("", &one).qos(qos(1)),
         ] {
             p.refuses(UsageError::TopicAlias, |c| c.publish(&wrong));
         }
@@ -243,19 +243,132 @@ fn automatic() {
             "PUBLISH q0  'x' [TopicAlias(1)]",
             "PUBLISH q0 b 'x' [TopicAlias(2)]",
         ]);
-        // What is kept has its topic.
-        p.publish(1, "a", "x", 1);
-        p.sends(&["PUBLISH q1 #1 a 'x'"]);
         p.stall(true);
         p.publish(0, "a", "gone", 0);
         p.lose();
         p.stall(false);
         online(p, 1);
         p.publish(0, "a", "x", 0);
+        p.sends(&["PUBLISH q0 a 'x' [TopicAlias(1)]"]);
+    });
+}
+
+/// A message that is kept is kept with its topic, and without an alias.
+#[test]
+fn above_qos_0() {
+    run(&[V5], AUTOMATIC, |p| {
+        online(p, 2);
+        p.publish(1, "a", "1", 1);
+        p.publish(2, "a", "2", 2);
+        p.publish(0, "a", "3", 0);
+        let properties = [
+            Property::ContentType("text"),
+            Property::TopicAlias(2),
+            Property::UserProperty("k", "v"),
+        ];
+        let by_hand = Message::new("b", b"4").qos(qos(2)).properties(&properties);
+        p.client.publish(&by_hand).unwrap();
+        let by_hand = Message::new("", b"5").qos(qos(1)).properties(&properties);
+        p.client.publish(&by_hand).unwrap();
+        p.publish_lent(1, "b", "lent", 5);
+        p.publish(1, "b", "6", 6);
+        let topics: Vec<_> = p.client.messages().map(|m| m.topic.to_owned()).collect();
+        assert_eq!(topics, ["a", "a", "b", "b", "b", "b"]);
+        let with = "ContentType(\"text\"), TopicAlias(2), UserProperty(\"k\", \"v\")";
         p.sends(&[
-            "PUBLISH q1 #1 dup a 'x'",
-            "PUBLISH q0 a 'x' [TopicAlias(1)]",
+            "PUBLISH q1 #1 a '1' [TopicAlias(1)]",
+            "PUBLISH q2 #2  '2' [TopicAlias(1)]",
+            "PUBLISH q0  '3' [TopicAlias(1)]",
+            &format!("PUBLISH q2 #3 b '4' [{with}]"),
+            &format!("PUBLISH q1 #4  '5' [{with}]"),
+            "PUBLISH q1 #5 b 'lent'",
+            "PUBLISH q1 #6  '6' [TopicAlias(2)]",
         ]);
+        p.server(puback(1));
+        p.reports(&["Published #1"]);
+        for _ in 0..2 {
+            p.lose();
+            online(p, 1);
+            let with = "ContentType(\"text\"), UserProperty(\"k\", \"v\")";
+            p.sends(&[
+                "PUBLISH q2 #2 dup a '2'",
+                &format!("PUBLISH q2 #3 dup b '4' [{with}]"),
+                &format!("PUBLISH q1 #4 dup b '5' [{with}]"),
+                "PUBLISH q1 #5 dup b 'lent'",
+                "PUBLISH q1 #6 dup b '6'",
+            ]);
+        }
+    });
+}
+
+/// Lost at any byte, sent or not.
+#[test]
+fn above_qos_0_and_never_sent() {
+    run(&[V5], AUTOMATIC, |p| {
+        for sent in 0..36 {
+            online(p, 2);
+            p.stall(true);
+            let ids = [1, 2, 3].map(|n| 3 * u16::try_from(sent).unwrap() + n);
+            for (id, payload) in ids.into_iter().zip(["1", "2", "3"]) {
+                p.publish(1, "topic/a", payload, id);
+            }
+            p.take(sent);
+            let _ = p.take_sent();
+            p.lose();
+            p.stall(false);
+            p.resume();
+            // The first has 18 bytes, each other 11.
+            let dup = |before: usize| if sent > before { " dup" } else { "" };
+            p.sends(&[
+                &format!("PUBLISH q1 #{}{} topic/a '1'", ids[0], dup(0)),
+                &format!("PUBLISH q1 #{}{} topic/a '2'", ids[1], dup(18)),
+                &format!("PUBLISH q1 #{}{} topic/a '3'", ids[2], dup(29)),
+            ]);
+            for id in ids {
+                p.server(puback(id));
+            }
+            p.run();
+            assert_eq!(p.take_reported().len(), 3);
+            p.lose();
+        }
+    });
+}
+
+/// A message that has set an alias does not expire: those that follow rely on it.
+#[test]
+fn a_message_that_sets_an_alias_does_not_expire() {
+    run(&[V5], AUTOMATIC, |p| {
+        online(p, 2);
+        p.stall(true);
+        p.publish_lent(1, "t", "first", 1);
+        let properties = [Property::MessageExpiryInterval(1)];
+        let message = Message::new("a", b"2").qos(qos(1)).properties(&properties);
+        p.client.publish(&message).unwrap();
+        p.publish(0, "a", "3", 0);
+        p.wait(5_000);
+        p.reports(&[]);
+        p.stall(false);
+        p.sends(&[
+            "PUBLISH q1 #1 t 'first'",
+            "PUBLISH q1 #2 a '2' [MessageExpiryInterval(0), TopicAlias(1)]",
+            "PUBLISH q0  '3' [TopicAlias(1)]",
+        ]);
+    });
+}
+
+/// The journal has whole messages.
+#[test]
+fn with_a_journal() {
+    run(&[V5], AUTOMATIC.durable(), |p| {
+        online(p, 2);
+        p.journals(&["Connected session"]);
+        p.publish(0, "a", "0", 0);
+        p.publish(1, "a", "1", 1);
+        p.journals(&["PUBLISH q1 #1 a '1'"]);
+        p.sends(&["PUBLISH q0 a '0' [TopicAlias(1)]", "PUBLISH q1 #1 a '1'"]);
+        let one = [Property::TopicAlias(1)];
+        let message = Message::new("a", b"2").qos(qos(1)).properties(&one);
+        p.refuses(UsageError::TopicAlias, |c| c.publish(&message));
     });
 }
 

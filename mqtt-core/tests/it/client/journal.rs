@@ -85,6 +85,26 @@ fn some_of_the_records() {
     });
 }
 
+/// What is recorded after a disconnect() stays for the next connection.
+#[test]
+fn disconnect_before_the_record() {
+    each(SETUP, |p| {
+        online(p);
+        p.publish(1, "t", "a", 1);
+        p.client.disconnect().unwrap();
+        p.stall(true);
+        p.take(1);
+        p.journals(&["PUBLISH q1 #1 t 'a'"]);
+        p.stall(false);
+        p.sends(&["DISCONNECT"]);
+        assert!(p.client.is_closed());
+        p.lose();
+        p.journals(&["Disconnected"]);
+        resume(p);
+        p.sends(&["PUBLISH q1 #1 t 'a'"]);
+    });
+}
+
 /// QoS 0 has no record, and keeps its place.
 #[test]
 fn qos_0_behind_a_message_that_waits() {

@@ -263,9 +263,16 @@ fn disconnect_comes_after_the_payload() {
     each(SETUP, |p| {
         p.online();
         p.publish_lent(1, "t", "payload", 1);
+        p.publish_lent(0, "t", "another", 2);
+        p.publish(0, "t", "last", 0);
         p.client.disconnect().unwrap();
         assert!(!p.client.is_closed());
-        p.sends(&["PUBLISH q1 #1 t 'payload'", "DISCONNECT"]);
+        p.sends(&[
+            "PUBLISH q1 #1 t 'payload'",
+            "PUBLISH q0 t 'another'",
+            "PUBLISH q0 t 'last'",
+            "DISCONNECT",
+        ]);
         assert!(p.client.is_closed());
         p.lose();
     });
