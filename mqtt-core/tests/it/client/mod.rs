@@ -7,6 +7,8 @@ mod acknowledge;
 mod aliases;
 mod assigned;
 mod broker;
+mod conformance_handshake;
+mod conformance_messages;
 mod connect;
 mod expiry;
 mod journal;
