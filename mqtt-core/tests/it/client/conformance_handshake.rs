@@ -443,6 +443,73 @@ fn disconnect_changes_the_session_expiry() {
     });
 }
 
+/// Table 3-11: only a client begins to re-authenticate.
+#[test]
+fn a_server_that_re_authenticates() {
+    run(&[V5], AUTH, |p| {
+        p.online();
+        p.server(auth(ReasonCode::ReAuthenticate, METHOD));
+        p.run();
+        let reported = p.take_reported();
+        assert!(reported[0].starts_with("! Peer"), "{reported:?}");
+        p.sends(&["DISCONNECT 0x82"]);
+    });
+}
+
+/// Table 3-10: codes that only a server sends.
+#[test]
+fn disconnect_codes_of_a_server_are_refused() {
+    use ReasonCode as R;
+    run(&[V5], SETUP, |p| {
+        p.online();
+        for code in [
+            R::NotAuthorized,
+            R::ServerBusy,
+            R::ServerShuttingDown,
+            R::KeepAliveTimeout,
+            R::SessionTakenOver,
+            R::TopicFilterInvalid,
+            R::UseAnotherServer,
+            R::WildcardSubscriptionsNotSupported,
+        ] {
+            let result = p.client.disconnect_with(&disconnect(code));
+            let is_refused = matches!(result, Err(mqtt_core::Error::Usage(_)));
+            assert!(is_refused, "{code:?}: {result:?}");
+        }
+    });
+}
+
+/// `[MQTT-3.1.3-2]`: the session of one identifier is not resumed under another.
+#[test]
+fn another_identifier_is_another_session() {
+    each(SETUP, |p| {
+        p.online();
+        p.publish(1, "t", "x", 1);
+        p.sends(&["PUBLISH q1 #1 t 'x'"]);
+        p.server(publish(2, 5, "t", "y"));
+        p.reports(&["Publish q2 #5 t 'y'"]);
+        p.sends(&["PUBREC #5"]);
+        p.lose();
+        let other = Config {
+            client_id: "other",
+            ..p.config()
+        };
+        if p.client.reconfigure(other).is_err() {
+            return;
+        }
+        // The server has a session of this name, which is not the one from before.
+        p.connect();
+        p.server(session());
+        p.server(publish(2, 5, "t", "of the other session"));
+        p.run();
+        let sent = p.take_sent();
+        assert!(!sent.iter().any(|sent| sent.contains(" dup ")), "{sent:?}");
+        let reported = p.take_reported();
+        let message = "Publish q2 #5 t 'of the other session'".to_owned();
+        assert!(reported.contains(&message), "{reported:?}");
+    });
+}
+
 /// `[MQTT-3.1.2-10]`: the server forgets the will, so each CONNECT has it.
 #[test]
 fn the_will_goes_with_every_connect() {

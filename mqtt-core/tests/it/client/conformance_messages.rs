@@ -1,8 +1,8 @@
 //! Statements about messages, requests and their acknowledgements that no other test shows.
 
 use mqtt_core::wire::{
-    DecodeError, Filter, List, Packet, PacketType, Property, Publish, ReasonCode, SubAck, UnsubAck,
-    Version,
+    Ack, DecodeError, Filter, List, Packet, PacketType, Property, Publish, ReasonCode, SubAck,
+    UnsubAck, Version,
 };
 use mqtt_core::{Message, PeerError};
 
@@ -181,12 +181,12 @@ fn reasons_of_the_server_are_passed_on() {
         assert_eq!(p.client.unsubscribe(&["t"]).unwrap().get(), 5);
         p.run();
         assert_eq!(p.take_sent().len(), 5);
-        let ack = |number| mqtt_core::wire::Ack {
+        let ack = |number| Ack {
             properties: list,
             ..ack(number, ReasonCode::Success)
         };
         p.server(Packet::PubAck(ack(1)));
-        p.server(Packet::PubRec(mqtt_core::wire::Ack {
+        p.server(Packet::PubRec(Ack {
             code: ReasonCode::QuotaExceeded,
             ..ack(2)
         }));
@@ -208,6 +208,96 @@ fn reasons_of_the_server_are_passed_on() {
             &format!("Unsubscribed #5 [0] {text}"),
         ]);
         p.sends(&["PUBREL #3"]);
+    });
+}
+
+/// `[MQTT-3.1.2-29]`, 3.1.2.11.7: whoever asked for no reason strings and user properties ends the
+/// connection if they come with a packet other than PUBLISH, CONNACK and DISCONNECT.
+#[test]
+fn reasons_that_were_not_wanted() {
+    let mut setup = SETUP;
+    setup.config.properties = &[Property::RequestProblemInformation(false)];
+    for property in [
+        Property::ReasonString("r"),
+        Property::UserProperty("k", "v"),
+    ] {
+        run(&[V5], setup, |p| {
+            let properties = [property];
+            let list = List::from(&properties);
+            let ack = Ack {
+                properties: list,
+                ..ack(1, ReasonCode::Success)
+            };
+            // Here they may stand.
+            p.connect();
+            p.server(connack_with(&properties));
+            p.server(Publish {
+                properties: if matches!(property, Property::UserProperty(..)) {
+                    list
+                } else {
+                    List::EMPTY
+                },
+                ..publish(0, 0, "t", "")
+            });
+            p.run();
+            assert_eq!(p.take_reported().len(), 2);
+            p.subscribe("t", 0, 1);
+            p.sends(&["SUBSCRIBE #1 t q0"]);
+            p.server(SubAck {
+                properties: list,
+                ..suback(1, &[ReasonCode::Success])
+            });
+            p.run();
+            assert!(p.take_reported()[0].starts_with("! Peer"));
+            p.sends(&["DISCONNECT 0x82"]);
+            p.lose();
+            p.reports(&["Lost #1"]);
+            for packet in [Packet::PubRec(ack), Packet::PubRel(ack)] {
+                p.online();
+                p.server(packet);
+                p.run();
+                assert!(p.take_reported()[0].starts_with("! Peer"));
+                p.sends(&["DISCONNECT 0x82"]);
+                p.lose();
+            }
+        });
+    }
+}
+
+/// `[MQTT-3.2.2-15]` holds for acknowledgements, too, if only for servers that take next to
+/// nothing: they have 4 bytes, and 5 with a reason code.
+#[test]
+fn acknowledgements_above_the_packet_size_of_the_server() {
+    let cases = [
+        (4, pubrel(9), "PUBCOMP #9 0x92"),
+        (4, pubrec(9), "PUBREL #9 0x92"),
+        (3, publish(1, 1, "t", "").into(), "PUBACK #1"),
+        (3, publish(2, 1, "t", "").into(), "PUBREC #1"),
+    ];
+    for (limit, packet, answer) in cases {
+        run(&[V5], SETUP, |p| {
+            p.connect();
+            p.server(connack_with(&[Property::MaximumPacketSize(limit)]));
+            p.server(packet);
+            p.run();
+            let sent = p.take_sent();
+            assert!(!sent.iter().any(|sent| sent == answer), "{sent:?}");
+            let _ = p.take_reported();
+        });
+    }
+}
+
+/// `[MQTT-3.3.4-1]`: PUBREC does not answer QoS 1.
+#[test]
+fn pubrec_in_answer_to_qos_1() {
+    each(SETUP, |p| {
+        p.online();
+        p.publish(1, "t", "x", 1);
+        p.sends(&["PUBLISH q1 #1 t 'x'"]);
+        p.server(pubrec(1));
+        p.fails(PeerError::UnknownPacketId(PacketType::PubRec), 0x82);
+        p.resume();
+        p.sends(&["PUBLISH q1 #1 dup t 'x'"]);
     });
 }
 
