@@ -121,6 +121,8 @@ pub enum PeerError {
     UnknownTopicAlias,
     /// A topic that [`Buffers::aliases_in`](crate::Buffers::aliases_in) has no room for.
     TopicAliasRoom,
+    /// A Maximum Packet Size with which no message can be acknowledged.
+    MaximumPacketSize,
 }
 
 impl PeerError {
@@ -136,6 +138,7 @@ impl PeerError {
             | Self::UnexpectedProperty
             | Self::UnknownTopicAlias => ReasonCode::ProtocolError,
             Self::TopicAliasRoom => ReasonCode::QuotaExceeded,
+            Self::MaximumPacketSize => ReasonCode::ImplementationSpecificError,
             Self::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             Self::PacketTooLarge => ReasonCode::PacketTooLarge,
             Self::TopicAlias => ReasonCode::TopicAliasInvalid,
@@ -155,6 +158,7 @@ impl PeerError {
             Self::UnexpectedProperty => 8,
             Self::UnknownTopicAlias => 9,
             Self::TopicAliasRoom => 10,
+            Self::MaximumPacketSize => 11,
         }
     }
 }
@@ -173,6 +177,7 @@ impl fmt::Display for PeerError {
             Self::UnexpectedProperty => f.write_str("unexpected property"),
             Self::UnknownTopicAlias => f.write_str("topic alias that stands for no topic"),
             Self::TopicAliasRoom => f.write_str("no room for the topic of a topic alias"),
+            Self::MaximumPacketSize => f.write_str("maximum packet size below any use"),
         }
     }
 }
@@ -196,7 +201,8 @@ pub enum UsageError {
     BufferTooSmall,
     /// A property that the client sets itself, or that contradicts an earlier packet.
     Property,
-    /// Another version or durability while there are messages, which are kept for this one.
+    /// Another version, durability or client identifier while there are messages, which are kept
+    /// for this one.
     InFlight,
     /// AUTH although CONNECT had no authentication method `[MQTT-4.12.0-7]`, to re-authenticate
     /// before CONNACK `[MQTT-4.12.1-1]`, or with a code that only a server sends.
@@ -260,7 +266,7 @@ impl fmt::Display for UsageError {
             Self::UnknownPacketId => "no message of this identifier waits for acknowledgement",
             Self::BufferTooSmall => "the packet does not fit the transmit buffer",
             Self::Property => "the application cannot set this property here",
-            Self::InFlight => "messages of another protocol version or durability are in flight",
+            Self::InFlight => "messages of another session are in flight",
             Self::Authentication => "no extended authentication is possible now",
             Self::MaximumQoS => "the server does not support this QoS",
             Self::RetainNotAvailable => "the server does not support retained messages",

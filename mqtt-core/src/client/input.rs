@@ -4,7 +4,7 @@ use super::{Client, Source, Step};
 use crate::config::Config;
 use crate::error::{Error, PeerError, Resource};
 use crate::event::Event;
-use crate::link::{Payload, Phase, Reading, Server};
+use crate::link::{ACK_LEN, Payload, Phase, Reading, Server};
 use crate::session::{Delivery, Settled, State};
 use crate::wire::{
     Ack, Auth, ConnAck, DecodeError, Disconnect, FixedHeader, List, PacketId, PacketType,
@@ -45,23 +45,36 @@ impl<'b> Client<'b> {
             PacketType::Auth if self.method().is_some() => {
                 let auth = Auth::decode(body, version)?;
                 self.check_method(&auth.properties)?;
+                self.check_reason(&auth.properties)?;
+                // Only a client re-authenticates (table 3-11).
+                if auth.code == ReasonCode::ReAuthenticate {
+                    return Err(PeerError::UnexpectedPacket(packet).into());
+                }
                 Taken::Event(Event::Auth(auth))
             }
             _ if self.phase == Phase::Connecting => {
                 return Err(PeerError::UnexpectedPacket(packet).into());
             }
             PacketType::Publish => self.receive(Publish::decode(header.flags, body, version)?)?,
-            PacketType::PubAck => Taken::Event(self.puback(Ack::decode(packet, body, version)?)?),
-            PacketType::PubRec => self.pubrec(Ack::decode(packet, body, version)?),
-            PacketType::PubRel => self.pubrel(&Ack::decode(packet, body, version)?)?,
-            PacketType::PubComp => self.pubcomp(Ack::decode(packet, body, version)?)?,
+            PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
+                let ack = Ack::decode(packet, body, version)?;
+                self.check_reason(&ack.properties)?;
+                match packet {
+                    PacketType::PubAck => Taken::Event(self.puback(ack)?),
+                    PacketType::PubRec => self.pubrec(ack)?,
+                    PacketType::PubRel => self.pubrel(&ack)?,
+                    _ => self.pubcomp(ack)?,
+                }
+            }
             PacketType::SubAck => {
                 let suback = SubAck::decode(body, version)?;
+                self.check_reason(&suback.properties)?;
                 self.answer(suback.packet_id, State::Subscribe, packet, &suback.codes)?;
                 Taken::Event(Event::Subscribed(suback))
             }
             PacketType::UnsubAck => {
                 let unsuback = UnsubAck::decode(body, version)?;
+                self.check_reason(&unsuback.properties)?;
                 self.answer(
                     unsuback.packet_id,
                     State::Unsubscribe,
@@ -210,6 +223,19 @@ impl<'b> Client<'b> {
         }
     }
 
+    /// Reasons and user properties, where they were not wanted `[MQTT-3.1.2-29]`.
+    fn check_reason(&self, properties: &Properties<'_>) -> Result<(), PeerError> {
+        let is_unwanted = |p: &Property<'_>| *p == Property::RequestProblemInformation(false);
+        let is_reason = |p| matches!(p, Property::ReasonString(_) | Property::UserProperty(..));
+        let is_wrong = !properties.is_empty()
+            && self.config.properties.iter().any(is_unwanted)
+            && properties.iter().any(is_reason);
+        if is_wrong {
+            return Err(PeerError::UnexpectedProperty);
+        }
+        Ok(())
+    }
+
     fn connack<'i>(&mut self, connack: ConnAck<'i>) -> Result<Event<'i>, Error> {
         if connack.code.is_error() {
             self.control.keep_partial();
@@ -229,6 +255,9 @@ impl<'b> Client<'b> {
         // 3.1 does not say, but a session without clean start goes on.
         let session_present = connack.session_present || version == Version::V31 && !clean_start;
         self.server = Server::new(&connack);
+        if self.max_transmit() < ACK_LEN {
+            return Err(PeerError::MaximumPacketSize.into());
+        }
         self.aliases_out.begin(self.server.topic_alias_maximum);
         if let Some(client_id) = connack.properties.iter().find_map(assigned_client_id) {
             self.assign(client_id);
@@ -339,25 +368,30 @@ impl<'b> Client<'b> {
         }
     }
 
-    fn pubrec<'i>(&mut self, ack: Ack<'i>) -> Taken<'i> {
-        match self.outbox.pubrec(ack.packet_id, ack.code.is_error()) {
-            Settled::Done => {
-                self.settled();
-                Taken::Event(Event::Published(ack))
-            }
-            Settled::Released => {
-                self.room_returned(Resource::Messages);
-                Taken::Silently
-            }
-            // The server may remember what we do not; this ends it on its side, too.
-            _ if ack.code.is_error() => Taken::Silently,
-            _ if !self.control.has_room() => Taken::NotYet,
-            _ => {
-                let code = self.not_found();
-                self.answer_with(PacketType::PubRel, ack.packet_id, code);
-                Taken::Silently
-            }
-        }
+    fn pubrec<'i>(&mut self, ack: Ack<'i>) -> Result<Taken<'i>, Error> {
+        Ok(
+            match self.outbox.pubrec(ack.packet_id, ack.code.is_error()) {
+                Settled::Done => {
+                    self.settled();
+                    Taken::Event(Event::Published(ack))
+                }
+                Settled::Released => {
+                    self.room_returned(Resource::Messages);
+                    Taken::Silently
+                }
+                Settled::Unexpected => {
+                    return Err(PeerError::UnknownPacketId(PacketType::PubRec).into());
+                }
+                // The server may remember what we do not; this ends it on its side, too.
+                _ if ack.code.is_error() => Taken::Silently,
+                _ if !self.control.has_room() => Taken::NotYet,
+                _ => {
+                    let code = self.not_found();
+                    self.answer_with(PacketType::PubRel, ack.packet_id, code);
+                    Taken::Silently
+                }
+            },
+        )
     }
 
     fn pubrel<'i>(&mut self, ack: &Ack<'_>) -> Result<Taken<'i>, Error> {

@@ -147,8 +147,9 @@ impl<'b> Client<'b> {
     ///
     /// # Errors
     /// [`UsageError::AlreadyConnected`] during a connection, [`UsageError::InFlight`] for another
-    /// version or durability while there are messages, and [`UsageError::BufferTooSmall`] if
-    /// CONNECT becomes too long for what was set aside for it at first.
+    /// version, durability or client identifier while there are messages of the session, and
+    /// [`UsageError::BufferTooSmall`] if CONNECT becomes too long for what was set aside for it at
+    /// first.
     pub fn reconfigure(&mut self, config: Config<'b>) -> Result<(), Error> {
         if self.phase != Phase::Offline {
             return Err(UsageError::AlreadyConnected.into());
@@ -158,18 +159,20 @@ impl<'b> Client<'b> {
             durability,
             ..
         } = config;
-        if version != self.config.version || durability != self.config.durability {
-            if self.has_session() {
-                return Err(UsageError::InFlight.into());
-            }
-            let durable = durability == Durability::WriteAhead;
-            self.outbox.configure(version, durable);
-            self.inbox.configure(durable);
+        let client_id = own_client_id(&config, self.assigned);
+        let is_same = version == self.config.version
+            && durability == self.config.durability
+            && client_id == self.client_id();
+        if !is_same && self.has_session() {
+            return Err(UsageError::InFlight.into());
         }
-        let connect = connect_len(&config, config.client_id, &self.inbox);
+        let connect = connect_len(&config, client_id, &self.inbox);
         if connect.is_ok_and(|len| !self.control.can_hold(len)) {
             return Err(UsageError::BufferTooSmall.into());
         }
+        let durable = durability == Durability::WriteAhead;
+        self.outbox.configure(version, durable);
+        self.inbox.configure(durable);
         if config.acknowledgement == Acknowledgement::Automatic {
             // Nobody will acknowledge what was left to the application.
             self.inbox.connection_lost(false);
@@ -400,10 +403,13 @@ impl<'b> Client<'b> {
     ///
     /// # Errors
     /// Those of [`disconnect`](Self::disconnect), or that the packet breaks a rule of the
-    /// protocol.
+    /// protocol; a reason that only a server gives does.
     pub fn disconnect_with(&mut self, packet: &Disconnect<'_>) -> Result<(), Error> {
         if self.phase != Phase::Online {
             return Err(UsageError::NotConnected.into());
+        }
+        if packet.code.is_disconnect_of_server() {
+            return Err(EncodeError::ReasonCode.into());
         }
         // A session that was to end with the connection cannot be prolonged (3.14.2.2.2).
         let prolongs = |property| matches!(property, Property::SessionExpiryInterval(1..));
@@ -714,7 +720,7 @@ impl<'b> Client<'b> {
         matches!(self.phase, Phase::Online | Phase::Closing)
     }
 
-    /// Lets waiting messages be sent. After a disconnect() they stay for the next connection.
+    /// Lets waiting messages be sent. After `disconnect` they stay for the next connection.
     fn admit(&mut self) {
         if self.phase == Phase::Online {
             self.admit_next();
@@ -803,7 +809,10 @@ impl<'b> Client<'b> {
         }
         if let (Error::Peer(error), Version::V5, false) = (error, self.config.version, is_unsent) {
             let disconnect = Disconnect::new(error.reason_code());
-            self.control.push_reserved(&disconnect, Version::V5);
+            let len = wire::encoded_len(&disconnect, Version::V5);
+            if len.is_ok_and(|len| len <= self.max_transmit()) {
+                self.control.push_reserved(&disconnect, Version::V5);
+            }
         }
     }
 }

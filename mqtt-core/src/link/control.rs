@@ -12,8 +12,8 @@ pub(crate) struct Control<'b> {
     partial: usize,
 }
 
-/// An acknowledgement with a reason code but no properties.
-const ACK_LEN: usize = 5;
+/// The length of an acknowledgement with a reason code but no properties.
+pub(crate) const ACK_LEN: usize = 5;
 
 /// Kept free of other packets, so that PINGREQ (2 bytes) and a DISCONNECT with a reason (3) can
 /// always be queued.

@@ -7,7 +7,7 @@ mod server;
 mod timers;
 
 pub(crate) use aliases::Aliases;
-pub(crate) use control::Control;
+pub(crate) use control::{ACK_LEN, Control};
 pub(crate) use server::Server;
 pub(crate) use timers::Timers;
 

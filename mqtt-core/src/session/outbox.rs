@@ -516,6 +516,7 @@ impl<'b> Outbox<'b> {
                 self.slots.set_state(index, State::Releasing);
                 Settled::Released
             }
+            State::Stored | State::Subscribe | State::Unsubscribe => Settled::Unexpected,
             _ => Settled::Unknown,
         }
     }

@@ -145,6 +145,27 @@ impl ReasonCode {
         self as u8 >= 0x80
     }
 
+    /// True if only a server gives this reason in a DISCONNECT (table 3-10).
+    pub(crate) const fn is_disconnect_of_server(self) -> bool {
+        let of_client = set(&[
+            Self::Success,
+            Self::DisconnectWithWill,
+            Self::UnspecifiedError,
+            Self::MalformedPacket,
+            Self::ProtocolError,
+            Self::ImplementationSpecificError,
+            Self::TopicNameInvalid,
+            Self::ReceiveMaximumExceeded,
+            Self::TopicAliasInvalid,
+            Self::PacketTooLarge,
+            Self::MessageRateTooHigh,
+            Self::QuotaExceeded,
+            Self::AdministrativeAction,
+            Self::PayloadFormatInvalid,
+        ]);
+        of_client & self.bit() == 0
+    }
+
     const fn bit(self) -> u64 {
         1 << match self {
             Self::Success => 0,

@@ -136,6 +136,41 @@ fn properties() {
     });
 }
 
+/// `[MQTT-3.4.2-2]`, `[MQTT-3.4.2-3]`, `[MQTT-3.5.2-2]`, `[MQTT-3.5.2-3]`.
+#[test]
+fn properties_above_the_packet_size_of_the_server() {
+    run(&[V5], SETUP.manual(), |p| {
+        p.connect();
+        p.server(connack_with(&[Property::MaximumPacketSize(12)]));
+        p.run();
+        assert_eq!(p.take_reported().len(), 1);
+        for (level, name) in [(1, "PUBACK"), (2, "PUBREC")] {
+            p.server(publish(level, 1, "t", "a"));
+            p.reports(&[&format!("Publish q{level} #1 t 'a'")]);
+            for property in [
+                Property::ReasonString("four"),
+                Property::UserProperty("", "1"),
+            ] {
+                let properties = [property, Property::UserProperty("", "")];
+                let with = |n| Ack {
+                    properties: List::from(&properties[..n]),
+                    ..ack(1, ReasonCode::QuotaExceeded)
+                };
+                p.refuses(UsageError::MaximumPacketSize, |c| {
+                    c.acknowledge_with(&with(2))
+                });
+            }
+            let properties = [Property::ReasonString("abc")];
+            let fits = Ack {
+                properties: List::from(&properties),
+                ..ack(1, ReasonCode::QuotaExceeded)
+            };
+            p.client.acknowledge_with(&fits).unwrap();
+            p.sends(&[&format!("{name} #1 0x97 [ReasonString(\"abc\")]")]);
+        }
+    });
+}
+
 /// Properties and a record: what is held back cannot have any.
 #[test]
 fn properties_and_durability() {

@@ -85,7 +85,7 @@ fn some_of_the_records() {
     });
 }
 
-/// What is recorded after a disconnect() stays for the next connection.
+/// What is recorded after `disconnect` stays for the next connection.
 #[test]
 fn disconnect_before_the_record() {
     each(SETUP, |p| {
