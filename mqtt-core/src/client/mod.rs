@@ -21,8 +21,8 @@ mod publish;
 /// - **Commands** return at once: [`connect`](Self::connect), [`publish`](Self::publish),
 ///   [`publish_lent`](Self::publish_lent), [`subscribe`](Self::subscribe),
 ///   [`unsubscribe`](Self::unsubscribe), [`acknowledge`](Self::acknowledge),
-///   [`authenticate`](Self::authenticate), [`disconnect`](Self::disconnect). One that fails has
-///   changed nothing.
+///   [`authenticate`](Self::authenticate), [`disconnect`](Self::disconnect),
+///   [`abort`](Self::abort). One that fails has changed nothing.
 /// - **Input**: [`process`](Self::process) takes received bytes and the time, and returns what
 ///   they mean. [`connection_lost`](Self::connection_lost) reports the end of the connection.
 /// - **Output**: [`transmit`](Self::transmit) lends the bytes to send next,
@@ -33,7 +33,8 @@ mod publish;
 ///   [`journaled`](Self::journaled) says that it is, [`restore`](Self::restore) takes it back.
 /// - **Queries**: [`is_connected`](Self::is_connected), [`is_closed`](Self::is_closed),
 ///   [`in_flight`](Self::in_flight), [`send_quota`](Self::send_quota),
-///   [`messages`](Self::messages), [`topic`](Self::topic), [`client_id`](Self::client_id).
+///   [`messages`](Self::messages), [`topic`](Self::topic), [`client_id`](Self::client_id),
+///   [`authentication_method`](Self::authentication_method).
 ///
 /// Any method may be called at any time, in any order, but `transmitted` right after the `transmit`
 /// that it answers.
@@ -426,6 +427,28 @@ impl<'b> Client<'b> {
         Ok(())
     }
 
+    /// Ends the connection at once: what is queued stays behind, and a connected server of 5.0 is
+    /// told why. Send what [`transmit`](Self::transmit) still holds and close the transport.
+    /// Messages above QoS 0 stay for the next connection.
+    ///
+    /// # Errors
+    /// [`UsageError::NotConnected`], or that DISCONNECT has no such code.
+    pub fn abort(&mut self, code: ReasonCode) -> Result<(), Error> {
+        if matches!(self.phase, Phase::Offline | Phase::Closed) {
+            return Err(UsageError::NotConnected.into());
+        }
+        let is_v5 = self.config.version == Version::V5;
+        if is_v5 {
+            wire::encoded_len(&Disconnect::new(code), Version::V5)?;
+            if code.is_disconnect_of_server() {
+                return Err(EncodeError::ReasonCode.into());
+            }
+        }
+        let is_told = is_v5 && self.phase == Phase::Online;
+        self.leave(is_told.then_some(code));
+        Ok(())
+    }
+
     /// The transport is closed, by whomever. The session stays; the next
     /// [`connect`](Self::connect) resumes it if the server has kept its part.
     pub fn connection_lost(&mut self) {
@@ -594,6 +617,12 @@ impl<'b> Client<'b> {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed && self.source() == Source::Nothing
+    }
+
+    /// The method of [`Config::properties`] for an extended authentication.
+    #[must_use]
+    pub fn authentication_method(&self) -> Option<&'b str> {
+        self.method()
     }
 
     /// The number of messages that were handed over and are not through yet.
@@ -798,17 +827,28 @@ impl<'b> Client<'b> {
         // way leaves, or the next connection would be just like this one.
         let too_many = *error == PeerError::ReceiveMaximumExceeded.into();
         let stays = self.phase == Phase::Closing || too_many && self.config.version != Version::V5;
-        self.close();
         if stays {
-            return;
+            return self.close();
         }
+        self.leave(match error {
+            Error::Peer(error) if self.config.version == Version::V5 && !is_unsent => {
+                Some(error.reason_code())
+            }
+            _ => None,
+        });
+    }
+
+    /// The connection is over. Nothing is sent any more but a packet that was sent in part, and
+    /// DISCONNECT with this code.
+    fn leave(&mut self, code: Option<ReasonCode>) {
+        self.close();
         self.control.keep_partial();
         if self.outbox.lent().is_some_and(|lent| lent.left > 0) && self.outbox.is_partial() {
             // Nobody is going to send the rest of this payload, and nothing can be sent before.
             return;
         }
-        if let (Error::Peer(error), Version::V5, false) = (error, self.config.version, is_unsent) {
-            let disconnect = Disconnect::new(error.reason_code());
+        if let Some(code) = code {
+            let disconnect = Disconnect::new(code);
             let len = wire::encoded_len(&disconnect, Version::V5);
             if len.is_ok_and(|len| len <= self.max_transmit()) {
                 self.control.push_reserved(&disconnect, Version::V5);

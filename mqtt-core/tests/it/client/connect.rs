@@ -543,6 +543,88 @@ fn disconnect_with_a_reason() {
     });
 }
 
+/// What is queued stays behind, however much that is.
+#[test]
+fn abort_sends_nothing_but_why() {
+    run(&[V5], SETUP, |p| {
+        p.online();
+        p.stall(true);
+        p.publish(1, "t", "x", 1);
+        p.subscribe("t", 0, 2);
+        p.client.abort(ReasonCode::NotAuthorized).unwrap();
+        p.stall(false);
+        p.sends(&["DISCONNECT 0x87"]);
+        assert!(p.client.is_closed());
+        p.refuses(UsageError::NotConnected, |client| {
+            client.abort(ReasonCode::NotAuthorized)
+        });
+        p.lose();
+        p.reports(&["Lost #2"]);
+        p.resume();
+        p.sends(&["PUBLISH q1 #1 t 'x'"]);
+    });
+    // Before 5.0 a DISCONNECT would say that all is well.
+    run(&[V31, V311], SETUP, |p| {
+        p.online();
+        p.client.abort(ReasonCode::NotAuthorized).unwrap();
+        p.sends(&[]);
+        assert!(p.client.is_closed());
+    });
+}
+
+#[test]
+fn abort_finishes_a_packet_sent_in_part() {
+    each(SETUP, |p| {
+        p.online();
+        p.stall(true);
+        p.publish(1, "t", "x", 1);
+        p.publish(1, "t", "y", 2);
+        p.take(1);
+        p.client.abort(ReasonCode::NotAuthorized).unwrap();
+        p.stall(false);
+        if p.is_v5() {
+            p.sends(&["PUBLISH q1 #1 t 'x'", "DISCONNECT 0x87"]);
+        } else {
+            // Nobody waits for the rest.
+            p.sends(&[]);
+            p.lose();
+        }
+        assert!(p.client.transmit().is_empty());
+    });
+}
+
+#[test]
+fn abort_while_connecting_or_disconnecting_just_closes() {
+    each(SETUP, |p| {
+        p.refuses(UsageError::NotConnected, |client| {
+            client.abort(ReasonCode::NotAuthorized)
+        });
+        p.connect();
+        p.client.abort(ReasonCode::NotAuthorized).unwrap();
+        p.sends(&[]);
+        assert!(p.client.is_closed());
+        p.lose();
+        p.online();
+        p.stall(true);
+        p.client.disconnect().unwrap();
+        p.client.abort(ReasonCode::NotAuthorized).unwrap();
+        p.stall(false);
+        p.sends(&[]);
+        assert!(p.client.is_closed());
+    });
+}
+
+#[test]
+fn abort_with_a_code_that_disconnect_has_not() {
+    run(&[V5], SETUP, |p| {
+        p.online();
+        p.refuses(UsageError::Encode(EncodeError::ReasonCode), |client| {
+            client.abort(ReasonCode::GrantedQoS1)
+        });
+        assert!(p.client.is_connected());
+    });
+}
+
 /// `[MQTT-3.14.4-1]`: nothing follows DISCONNECT, not even another one.
 #[test]
 fn garbage_after_a_part_of_disconnect() {
@@ -603,6 +685,7 @@ fn auth(code: ReasonCode) -> Auth<'static> {
 #[test]
 fn extended_authentication() {
     run(&[V5], SETUP.config(AUTH), |p| {
+        assert_eq!(p.client.authentication_method(), Some("m"));
         p.connect();
         p.server(auth(ReasonCode::ContinueAuthentication));
         p.reports(&["Auth 0x18 [AuthenticationMethod(\"m\")]"]);

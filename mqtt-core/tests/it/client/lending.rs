@@ -1,6 +1,6 @@
 //! Payloads that stay with the application until they are sent.
 
-use mqtt_core::wire::{Packet, Property};
+use mqtt_core::wire::{Packet, Property, ReasonCode};
 use mqtt_core::{Lent, Message, PeerError, Resource, UsageError};
 
 use super::pair::say::*;
@@ -250,6 +250,25 @@ fn an_error_in_the_middle_of_a_payload() {
         let error = PeerError::UnknownPacketId(mqtt_core::wire::PacketType::PubAck);
         p.reports(&[&format!("! {:?}", mqtt_core::Error::from(error))]);
         assert_eq!(p.client.transmit(), b"");
+        assert!(p.client.is_closed());
+        p.lose();
+        p.reports(&["Lost #1"]);
+        p.stall(false);
+    });
+}
+
+#[test]
+fn abort_in_the_middle_of_a_payload() {
+    each(SETUP, |p| {
+        p.online();
+        p.stall(true);
+        p.publish_lent(0, "t", "payload", 1);
+        let head = p.client.transmit().len();
+        p.take(head);
+        p.client.transmitted(2, p.now());
+        p.client.abort(ReasonCode::NotAuthorized).unwrap();
+        assert_eq!(p.client.transmit(), b"");
+        assert_eq!(p.client.payload(), None);
         assert!(p.client.is_closed());
         p.lose();
         p.reports(&["Lost #1"]);
