@@ -5,9 +5,11 @@ use core::time::Duration;
 use std::thread;
 
 use embedded_io::{Error as _, ErrorKind};
+use mqtt_core::wire::ReasonCode;
 use mqtt_core::{Buffers, Clock, Config, Event, Instant, RxBuf, UsageError};
 
 use crate::Stream;
+use crate::auth::{self, Authenticator, Exchange};
 
 /// How long a write may stand still before what was received is looked at. Both directions may
 /// be full at once, and then the server waits for us to read.
@@ -31,6 +33,8 @@ pub struct Client<'b, S> {
     is_drained: bool,
     /// True if the last write stood still and the last read did not: reading goes first.
     is_reading: bool,
+    /// Answers AUTH on this connection, if it is not left to the application.
+    exchange: Option<Exchange>,
 }
 
 impl<'b, S: Stream> Client<'b, S> {
@@ -44,6 +48,7 @@ impl<'b, S: Stream> Client<'b, S> {
             stream: None,
             is_drained: false,
             is_reading: false,
+            exchange: None,
         }
     }
 
@@ -59,11 +64,66 @@ impl<'b, S: Stream> Client<'b, S> {
     /// Those of [`mqtt_core::Client::connect`].
     pub fn connect(&mut self, stream: S) -> Result<(), Error<S::Error>> {
         self.core.connect(self.clock.now())?;
+        self.begin(stream, None);
+        Ok(())
+    }
+
+    /// [`connect`](Self::connect) with an extended authentication, for this connection; 5.0 only.
+    /// Its method is to be in [`Config::properties`], too.
+    ///
+    /// The authenticator then answers [`Event::Auth`]. The application sees only the one that ends
+    /// a [re-authentication](Self::reauthenticate), and [`Event::Connected`] only if the server
+    /// has passed the authenticator's check. If not, the server gets nothing more but DISCONNECT
+    /// with Not authorized (0x87), and `poll` fails with [`Error::Authentication`].
+    ///
+    /// # Errors
+    /// [`auth::Error::Method`], what [`Authenticator::start`] says, and those of
+    /// [`mqtt_core::Client::connect_with`].
+    pub fn connect_with(
+        &mut self,
+        stream: S,
+        authenticator: impl Authenticator + 'static,
+    ) -> Result<(), Error<S::Error>> {
+        let (exchange, data) = Exchange::begin(Box::new(authenticator), &self.core)?;
+        if data.is_empty() {
+            self.core.connect(self.clock.now())?;
+        } else {
+            self.core.connect_with(&data, self.clock.now())?;
+        }
+        self.begin(stream, Some(exchange));
+        Ok(())
+    }
+
+    fn begin(&mut self, stream: S, exchange: Option<Exchange>) {
         self.rx.clear();
         self.stream = Some(stream);
         self.is_drained = false;
         self.is_reading = false;
-        Ok(())
+        self.exchange = exchange;
+    }
+
+    /// Authenticates once more, with the authenticator of [`connect_with`](Self::connect_with).
+    /// [`Event::Auth`] with success reports the end; a server that refuses ends the connection.
+    ///
+    /// # Errors
+    /// [`UsageError::NotConnected`]; [`UsageError::Authentication`] if there is no authenticator,
+    /// or it is still at work; what [`Authenticator::start`] says; and those of
+    /// [`mqtt_core::Client::authenticate`] but [`mqtt_core::Error::Full`]. The connection stays.
+    pub fn reauthenticate(&mut self) -> Result<(), Error<S::Error>> {
+        if !self.core.is_connected() {
+            return Err(UsageError::NotConnected.into());
+        }
+        let Some(exchange) = &mut self.exchange else {
+            return Err(UsageError::Authentication.into());
+        };
+        if !exchange.begin_again()? {
+            return Err(UsageError::Authentication.into());
+        }
+        let result = exchange.queue(&mut self.core);
+        if result.is_err() {
+            exchange.break_off();
+        }
+        Ok(result?)
     }
 
     /// Sends what is queued, receives, and returns what happened; `None` if nothing did. Waits no
@@ -79,6 +139,7 @@ impl<'b, S: Stream> Client<'b, S> {
         timeout: Option<Duration>,
     ) -> Result<Option<(Event<'_>, &mut mqtt_core::Client<'b>)>, Error<S::Error>> {
         if self.is_drained {
+            self.answer()?;
             let patience = if self.is_reading {
                 Duration::ZERO
             } else {
@@ -93,26 +154,35 @@ impl<'b, S: Stream> Client<'b, S> {
             stream,
             clock,
             is_drained,
+            exchange,
             ..
         } = self;
-        match rx.poll(core, clock.now()) {
+        let error = match rx.poll(core, clock.now()) {
             Ok(Some(event)) => {
                 *is_drained = false;
-                Ok(Some((event, core)))
+                let observed = exchange.as_mut().map(|exchange| exchange.observe(&event));
+                match observed.unwrap_or(Ok(true)) {
+                    Ok(true) => return Ok(Some((event, core))),
+                    Ok(false) => return Ok(None),
+                    Err(error) => {
+                        // Fails only if nothing more can be said.
+                        let _ = core.abort(ReasonCode::NotAuthorized);
+                        Error::Authentication(error)
+                    }
+                }
             }
             Ok(None) => {
                 *is_drained = true;
-                Ok(None)
+                return Ok(None);
             }
-            Err(error) => {
-                if let Some(mut stream) = stream.take() {
-                    say_last_words(core, &mut stream, clock);
-                }
-                core.connection_lost();
-                *is_drained = false;
-                Err(Error::Protocol(error))
-            }
+            Err(error) => Error::Protocol(error),
+        };
+        if let Some(mut stream) = stream.take() {
+            say_last_words(core, &mut stream, clock);
         }
+        core.connection_lost();
+        *is_drained = false;
+        Err(error)
     }
 
     /// Sends all that may be sent now, without looking at what is received, and waits for it no
@@ -142,6 +212,16 @@ impl<'b, S: Stream> Client<'b, S> {
             Ok(()) if !is_sent => Err(Error::Unsent),
             result => result,
         }
+    }
+
+    /// Queues what the authenticator has to say.
+    fn answer(&mut self) -> Result<(), Error<S::Error>> {
+        let exchange = self.exchange.as_mut();
+        let result = exchange.map_or(Ok(()), |exchange| exchange.queue(&mut self.core));
+        if result.is_err() {
+            self.end();
+        }
+        Ok(result?)
     }
 
     fn send(&mut self, timeout: Duration) -> Result<(), Error<S::Error>> {
@@ -289,6 +369,8 @@ pub enum Error<E> {
     Closed,
     /// The connection was closed before everything queued was sent.
     Unsent,
+    /// The extended authentication failed on our side.
+    Authentication(auth::Error),
 }
 
 impl<E: fmt::Display> fmt::Display for Error<E> {
@@ -298,6 +380,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Self::Stream(error) => error.fmt(f),
             Self::Closed => f.write_str("the connection is closed"),
             Self::Unsent => f.write_str("the connection was closed before everything was sent"),
+            Self::Authentication(error) => error.fmt(f),
         }
     }
 }
@@ -307,6 +390,7 @@ impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
         match self {
             Self::Protocol(error) => Some(error),
             Self::Stream(error) => Some(error),
+            Self::Authentication(error) => Some(error),
             Self::Closed | Self::Unsent => None,
         }
     }
@@ -315,6 +399,12 @@ impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
 impl<E> From<mqtt_core::Error> for Error<E> {
     fn from(error: mqtt_core::Error) -> Self {
         Self::Protocol(error)
+    }
+}
+
+impl<E> From<auth::Error> for Error<E> {
+    fn from(error: auth::Error) -> Self {
+        Self::Authentication(error)
     }
 }
 

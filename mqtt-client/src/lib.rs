@@ -26,9 +26,44 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
+//! # Extended authentication
+//!
+//! In 5.0 a connection may begin with an exchange of AUTH packets. With
+//! [`connect_with`](blocking::Client::connect_with) an [`Authenticator`](auth::Authenticator) speaks
+//! for the application, and the server has to pass its check. Feature `scram` has SCRAM-SHA-256, in
+//! which both sides prove that they know the password.
+//!
+//! ```no_run
+//! # #[cfg(feature = "scram")]
+//! # fn example() -> Result<(), Box<dyn core::error::Error>> {
+//! use mqtt_client::auth::Scram;
+//! use mqtt_client::mqtt_core::wire::Property;
+//! use mqtt_client::{Config, Event, HeapStorage, blocking::Client};
+//! use transport_tcp::TcpStream;
+//!
+//! let config = Config {
+//!     properties: &[Property::AuthenticationMethod(Scram::METHOD)],
+//!     ..Config::new("thermostat")
+//! };
+//! let mut storage = HeapStorage::new(64 * 1024, 64 * 1024, 100);
+//! let mut client = Client::new(config, storage.split());
+//! let scram = Scram::new("user", "pencil")?;
+//! client.connect_with(TcpStream::connect("localhost", 1883, &Default::default())?, scram)?;
+//! loop {
+//!     match client.poll(None)? {
+//!         Some((Event::Connected(_), _)) => {} // The server knows the password, too.
+//!         Some((Event::Refused(connack), _)) => return Err(connack.code.to_string().into()),
+//!         _ => {}
+//!     }
+//! }
+//! # }
+//! ```
+//!
 //! # Features
 //! - `tcp` (default): [`Stream`] for [`transport_tcp::TcpStream`].
+//! - `scram`: `auth::Scram`, the method SCRAM-SHA-256.
 
+pub mod auth;
 pub mod blocking;
 mod stream;
 

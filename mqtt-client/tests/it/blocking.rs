@@ -80,14 +80,14 @@ impl Stream for Scripted {
     }
 }
 
-fn encode<'a>(packet: impl Into<Packet<'a>>) -> Vec<u8> {
+pub(crate) fn encode<'a>(packet: impl Into<Packet<'a>>) -> Vec<u8> {
     let packet = packet.into();
     let mut bytes = vec![0; packet.encoded_len(VERSION).unwrap()];
     packet.encode(VERSION, &mut bytes).unwrap();
     bytes
 }
 
-fn connack() -> Vec<u8> {
+pub(crate) fn connack() -> Vec<u8> {
     encode(ConnAck::new(false, ReasonCode::Success))
 }
 
@@ -215,7 +215,7 @@ fn disconnect_sends_what_was_queued_first() {
 }
 
 /// A server that serves one connection, in a thread of its own.
-fn serve(
+pub(crate) fn serve(
     session: impl FnOnce(std::net::TcpStream) -> io::Result<()> + Send + 'static,
 ) -> (TcpStream, thread::JoinHandle<io::Result<()>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -233,7 +233,10 @@ fn serve(
 }
 
 /// Reads whole packets until `last` says so. What was read beyond is lost.
-fn read_until(stream: &mut impl Read, mut last: impl FnMut(&Packet<'_>) -> bool) -> io::Result<()> {
+pub(crate) fn read_until(
+    stream: &mut impl Read,
+    mut last: impl FnMut(&Packet<'_>) -> bool,
+) -> io::Result<()> {
     let mut bytes = Vec::new();
     let mut chunk = vec![0; 64 * 1024];
     loop {

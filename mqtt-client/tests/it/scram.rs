@@ -1,0 +1,211 @@
+//! SCRAM-SHA-256 against a scripted server, and against mosquitto with a plugin in C.
+
+use std::io::{self, Write};
+use std::net::TcpStream as Peer;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use mqtt_client::auth::{self, Scram};
+use mqtt_client::blocking::{Client, Error};
+use mqtt_client::mqtt_core::wire::{Property, ReasonCode};
+use mqtt_client::{Config, Event, Message, QoS};
+use sha2::{Digest, Sha256};
+use transport_tcp::{Options, TcpStream};
+
+use super::auth::{
+    PATIENCE, accept, expect, failure, is_authenticated, is_connected, read_auth, read_connect,
+    read_end, storage,
+};
+use super::blocking::serve;
+use super::mosquitto::Mosquitto;
+
+const METHOD: &str = Scram::METHOD;
+
+fn config(client_id: &str) -> Config<'_> {
+    Config {
+        properties: &[Property::AuthenticationMethod(METHOD)],
+        ..Config::new(client_id)
+    }
+}
+
+fn hmac(key: &[u8], text: &str) -> [u8; 32] {
+    let mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.chain_update(text).finalize().into_bytes().into()
+}
+
+/// A server that knows this password: takes the client's first message, sends the challenge, takes
+/// the client's proof, and returns its own.
+fn exchange(peer: &mut Peer, password: &str, first: Option<Vec<u8>>) -> io::Result<String> {
+    let first = String::from_utf8(first.expect("a first message")).unwrap();
+    let first = first.strip_prefix("n,,").unwrap();
+    let nonce = first.strip_prefix("n=user,r=").unwrap();
+    let challenge = format!("r={nonce}MORE,s={},i=5000", BASE64.encode("salt"));
+    let code = ReasonCode::ContinueAuthentication;
+    peer.write_all(&super::auth::auth(code, METHOD, challenge.as_bytes()))?;
+
+    let (code, answer) = read_auth(peer)?;
+    assert_eq!(code, ReasonCode::ContinueAuthentication);
+    let answer = String::from_utf8(answer.expect("a proof")).unwrap();
+    let (last, proof) = answer.split_once(",p=").unwrap();
+    assert_eq!(last, format!("c=biws,r={nonce}MORE"));
+    let salted = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), b"salt", 5000);
+    let said = format!("{first},{challenge},{last}");
+    // The signature takes the proof apart, and what is left is the key that was stored.
+    let stored = Sha256::digest(hmac(&salted, "Client Key"));
+    let mut key = BASE64.decode(proof).unwrap();
+    for (byte, signature) in key.iter_mut().zip(hmac(&stored, &said)) {
+        *byte ^= signature;
+    }
+    assert_eq!(Sha256::digest(key), stored, "the client's proof");
+    let signature = hmac(&hmac(&salted, "Server Key"), &said);
+    Ok(format!("v={}", BASE64.encode(signature)))
+}
+
+#[test]
+fn both_sides_know_the_password() {
+    let (stream, server) = serve(|mut peer| {
+        let first = read_connect(&mut peer)?;
+        let proof = exchange(&mut peer, "pencil", first)?;
+        peer.write_all(&accept(METHOD, proof.as_bytes()))?;
+        let (code, first) = read_auth(&mut peer)?;
+        assert_eq!(code, ReasonCode::ReAuthenticate);
+        let proof = exchange(&mut peer, "pencil", first)?;
+        let success = super::auth::auth(ReasonCode::Success, METHOD, proof.as_bytes());
+        peer.write_all(&success)?;
+        read_end(&mut peer, ReasonCode::Success)
+    });
+    let mut storage = storage();
+    let mut client = Client::new(config("c"), storage.split());
+    let scram = Scram::new("user", "pencil").unwrap();
+    client.connect_with(stream, scram).unwrap();
+    expect(&mut client, is_connected);
+    client.reauthenticate().unwrap();
+    expect(&mut client, is_authenticated);
+    client.disconnect(Duration::from_secs(10)).unwrap();
+    server.join().unwrap().unwrap();
+}
+
+/// A server that accepts whatever is proved to it.
+#[test]
+fn a_server_without_the_password_is_refused() {
+    let forged = format!("v={}", BASE64.encode([7; 32]));
+    for (proof, expected) in [
+        (&*forged, auth::Error::WrongProof),
+        ("", auth::Error::MissingProof),
+    ] {
+        for again in [false, true] {
+            let proof = proof.to_owned();
+            let (stream, server) = serve(move |mut peer| {
+                let first = read_connect(&mut peer)?;
+                let right = exchange(&mut peer, "pencil", first)?;
+                let accepted = if again { &right } else { &proof };
+                peer.write_all(&accept(METHOD, accepted.as_bytes()))?;
+                if again {
+                    let (_, first) = read_auth(&mut peer)?;
+                    exchange(&mut peer, "pencil", first)?;
+                    let code = ReasonCode::Success;
+                    peer.write_all(&super::auth::auth(code, METHOD, proof.as_bytes()))?;
+                }
+                read_end(&mut peer, ReasonCode::NotAuthorized)
+            });
+            let mut storage = storage();
+            let mut client = Client::new(config("c"), storage.split());
+            let scram = Scram::new("user", "pencil").unwrap();
+            client.connect_with(stream, scram).unwrap();
+            if again {
+                expect(&mut client, is_connected);
+                client.reauthenticate().unwrap();
+            }
+            let error = failure(&mut client);
+            assert!(
+                matches!(error, Error::Authentication(error) if error == expected),
+                "{error}"
+            );
+            server.join().unwrap().unwrap();
+        }
+    }
+}
+
+fn connect(broker: &Mosquitto) -> TcpStream {
+    TcpStream::connect_to(&[broker.address()], &Options::default()).unwrap()
+}
+
+#[test]
+fn mosquitto_authenticates() {
+    let options = [("user", "user"), ("password", "pencil")];
+    let Some(broker) = Mosquitto::with_scram(&options) else {
+        return;
+    };
+    let mut storage = storage();
+    let mut client = Client::new(config("right"), storage.split());
+    let scram = Scram::new("user", "pencil").unwrap();
+    // An authenticator is as good as new for the next connection.
+    for _ in 0..2 {
+        client
+            .connect_with(connect(&broker), scram.clone())
+            .unwrap();
+        expect(&mut client, is_connected);
+        let published = publish(&mut client);
+        assert_eq!(published, ReasonCode::NoMatchingSubscribers);
+        for _ in 0..2 {
+            client.reauthenticate().unwrap();
+            expect(&mut client, is_authenticated);
+        }
+        publish(&mut client);
+        client.disconnect(Duration::from_secs(10)).unwrap();
+    }
+}
+
+/// Publishes, and returns the broker's answer.
+fn publish(client: &mut Client<'_, TcpStream>) -> ReasonCode {
+    let message = Message::new("a", b"x").qos(QoS::AtLeastOnce);
+    client.core().publish(&message).unwrap();
+    loop {
+        if let Some((Event::Published(ack), _)) = client.poll(PATIENCE).unwrap() {
+            return ack.code;
+        }
+    }
+}
+
+#[test]
+fn mosquitto_refuses() {
+    let options = [("user", "user"), ("password", "pencil")];
+    let Some(broker) = Mosquitto::with_scram(&options) else {
+        return;
+    };
+    let mut storage = storage();
+    let mut client = Client::new(config("wrong"), storage.split());
+    for (user, password) in [("user", "pen"), ("nobody", "pencil")] {
+        let scram = Scram::new(user, password).unwrap();
+        client.connect_with(connect(&broker), scram).unwrap();
+        expect(
+            &mut client,
+            |event| matches!(event, Event::Refused(connack) if connack.code == ReasonCode::NotAuthorized),
+        );
+        assert!(matches!(failure(&mut client), Error::Closed));
+    }
+}
+
+#[test]
+fn a_mosquitto_without_the_password_is_refused() {
+    let options = [("user", "user"), ("impostor", "yes")];
+    let Some(broker) = Mosquitto::with_scram(&options) else {
+        return;
+    };
+    let mut storage = storage();
+    let mut client = Client::new(config("careful"), storage.split());
+    let message = Message::new("secret", b"x").qos(QoS::AtLeastOnce);
+    client.core().publish(&message).unwrap();
+    let scram = Scram::new("user", "pencil").unwrap();
+    client.connect_with(connect(&broker), scram).unwrap();
+    let error = failure(&mut client);
+    let expected = auth::Error::WrongProof;
+    assert!(
+        matches!(error, Error::Authentication(error) if error == expected),
+        "{error}"
+    );
+    broker.wait_for_log("Received DISCONNECT from careful");
+    assert_eq!(client.core().in_flight(), 1);
+}
