@@ -74,7 +74,7 @@ impl<'b, S: Stream> Client<'b, S> {
     /// The authenticator then answers [`Event::Auth`]. The application sees only the one that ends
     /// a [re-authentication](Self::reauthenticate), and [`Event::Connected`] only if the server
     /// has passed the authenticator's check. If not, the server gets nothing more but DISCONNECT
-    /// with Not authorized (0x87), and `poll` fails with [`Error::Authentication`].
+    /// with Unspecified error (0x80), and `poll` fails with [`Error::Authentication`].
     ///
     /// # Errors
     /// [`auth::Error::Method`], what [`Authenticator::start`] says, and those of
@@ -166,7 +166,7 @@ impl<'b, S: Stream> Client<'b, S> {
                     Ok(false) => return Ok(None),
                     Err(error) => {
                         // Fails only if nothing more can be said.
-                        let _ = core.abort(ReasonCode::NotAuthorized);
+                        let _ = core.abort(ReasonCode::UnspecifiedError);
                         Error::Authentication(error)
                     }
                 }

@@ -280,7 +280,7 @@ fn a_server_that_is_not_believed_gets_nothing_but_disconnect() {
         let (stream, server) = serve(move |mut peer| {
             read_connect(&mut peer)?;
             peer.write_all(&connack)?;
-            read_end(&mut peer, ReasonCode::NotAuthorized)
+            read_end(&mut peer, ReasonCode::UnspecifiedError)
         });
         let mut storage = storage();
         let mut client = Client::new(CONFIG, storage.split());
@@ -340,7 +340,7 @@ fn a_re_authentication_that_fails_ends_the_connection() {
             peer.write_all(&accept("toy", b"right"))?;
             read_auth(&mut peer)?;
             peer.write_all(&packet)?;
-            read_end(&mut peer, ReasonCode::NotAuthorized)
+            read_end(&mut peer, ReasonCode::UnspecifiedError)
         });
         let mut storage = storage();
         let mut client = Client::new(CONFIG, storage.split());
@@ -364,7 +364,7 @@ fn a_server_that_begins_is_out_of_turn() {
             read_connect(&mut peer)?;
             peer.write_all(&accept("toy", b"right"))?;
             peer.write_all(&auth(code, "toy", b"right"))?;
-            read_end(&mut peer, ReasonCode::NotAuthorized)
+            read_end(&mut peer, ReasonCode::UnspecifiedError)
         });
         let mut storage = storage();
         let mut client = Client::new(CONFIG, storage.split());
@@ -456,7 +456,7 @@ fn an_authenticator_is_for_one_connection() {
     let (stream, server) = serve(|mut peer| {
         read_connect(&mut peer)?;
         peer.write_all(&accept("toy", b"wrong"))?;
-        read_end(&mut peer, ReasonCode::NotAuthorized)
+        read_end(&mut peer, ReasonCode::UnspecifiedError)
     });
     let mut storage = storage();
     let mut client = Client::new(CONFIG, storage.split());

@@ -108,7 +108,7 @@ fn a_server_without_the_password_is_refused() {
                     let code = ReasonCode::Success;
                     peer.write_all(&super::auth::auth(code, METHOD, proof.as_bytes()))?;
                 }
-                read_end(&mut peer, ReasonCode::NotAuthorized)
+                read_end(&mut peer, ReasonCode::UnspecifiedError)
             });
             let mut storage = storage();
             let mut client = Client::new(config("c"), storage.split());

@@ -551,12 +551,12 @@ fn abort_sends_nothing_but_why() {
         p.stall(true);
         p.publish(1, "t", "x", 1);
         p.subscribe("t", 0, 2);
-        p.client.abort(ReasonCode::NotAuthorized).unwrap();
+        p.client.abort(ReasonCode::UnspecifiedError).unwrap();
         p.stall(false);
-        p.sends(&["DISCONNECT 0x87"]);
+        p.sends(&["DISCONNECT 0x80"]);
         assert!(p.client.is_closed());
         p.refuses(UsageError::NotConnected, |client| {
-            client.abort(ReasonCode::NotAuthorized)
+            client.abort(ReasonCode::UnspecifiedError)
         });
         p.lose();
         p.reports(&["Lost #2"]);
@@ -566,7 +566,7 @@ fn abort_sends_nothing_but_why() {
     // Before 5.0 a DISCONNECT would say that all is well.
     run(&[V31, V311], SETUP, |p| {
         p.online();
-        p.client.abort(ReasonCode::NotAuthorized).unwrap();
+        p.client.abort(ReasonCode::UnspecifiedError).unwrap();
         p.sends(&[]);
         assert!(p.client.is_closed());
     });
@@ -580,10 +580,10 @@ fn abort_finishes_a_packet_sent_in_part() {
         p.publish(1, "t", "x", 1);
         p.publish(1, "t", "y", 2);
         p.take(1);
-        p.client.abort(ReasonCode::NotAuthorized).unwrap();
+        p.client.abort(ReasonCode::UnspecifiedError).unwrap();
         p.stall(false);
         if p.is_v5() {
-            p.sends(&["PUBLISH q1 #1 t 'x'", "DISCONNECT 0x87"]);
+            p.sends(&["PUBLISH q1 #1 t 'x'", "DISCONNECT 0x80"]);
         } else {
             // Nobody waits for the rest.
             p.sends(&[]);
@@ -597,17 +597,17 @@ fn abort_finishes_a_packet_sent_in_part() {
 fn abort_while_connecting_or_disconnecting_just_closes() {
     each(SETUP, |p| {
         p.refuses(UsageError::NotConnected, |client| {
-            client.abort(ReasonCode::NotAuthorized)
+            client.abort(ReasonCode::UnspecifiedError)
         });
         p.connect();
-        p.client.abort(ReasonCode::NotAuthorized).unwrap();
+        p.client.abort(ReasonCode::UnspecifiedError).unwrap();
         p.sends(&[]);
         assert!(p.client.is_closed());
         p.lose();
         p.online();
         p.stall(true);
         p.client.disconnect().unwrap();
-        p.client.abort(ReasonCode::NotAuthorized).unwrap();
+        p.client.abort(ReasonCode::UnspecifiedError).unwrap();
         p.stall(false);
         p.sends(&[]);
         assert!(p.client.is_closed());
