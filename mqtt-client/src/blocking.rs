@@ -33,6 +33,8 @@ pub struct Client<'b, S> {
     is_drained: bool,
     /// True if the last write stood still and the last read did not: reading goes first.
     is_reading: bool,
+    /// True if the last write of a payload stood still.
+    is_payload_stalled: bool,
     /// Answers AUTH on this connection, if it is not left to the application.
     exchange: Option<Exchange>,
 }
@@ -48,6 +50,7 @@ impl<'b, S: Stream> Client<'b, S> {
             stream: None,
             is_drained: false,
             is_reading: false,
+            is_payload_stalled: false,
             exchange: None,
         }
     }
@@ -99,6 +102,7 @@ impl<'b, S: Stream> Client<'b, S> {
         self.stream = Some(stream);
         self.is_drained = false;
         self.is_reading = false;
+        self.is_payload_stalled = false;
         self.exchange = exchange;
     }
 
@@ -146,7 +150,13 @@ impl<'b, S: Stream> Client<'b, S> {
                 STALLED_WRITE
             };
             self.send(timeout.unwrap_or(patience).min(patience))?;
-            self.receive(timeout)?;
+            // A payload that the application has to send is not to be waited for.
+            let is_asked = self.core.payload().is_some();
+            self.receive(if is_asked {
+                Some(Duration::ZERO)
+            } else {
+                timeout
+            })?;
         }
         let Self {
             core,
@@ -193,6 +203,63 @@ impl<'b, S: Stream> Client<'b, S> {
     pub fn flush(&mut self, timeout: Duration) -> Result<bool, Error<S::Error>> {
         self.send(timeout)?;
         Ok(self.core.transmit().is_empty())
+    }
+
+    /// Sends a part of the payload that [`payload`](mqtt_core::Client::payload) asks for, for no
+    /// longer than `timeout`, and returns how many bytes of it: none if the server does not take
+    /// any now. Then [`poll`](Self::poll) may have to read first. `bytes` are the payload from the
+    /// offset on that it says, or the beginning of that.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use mqtt_client::{Message, blocking::{Client, Error}};
+    /// # use transport_tcp::TcpStream;
+    /// fn send_file(client: &mut Client<'_, TcpStream>, file: &[u8])
+    ///     -> Result<(), Error<std::io::Error>>
+    /// {
+    ///     let message = Message::new("firmware", b"");
+    ///     let id = client.core().publish_lent(&message, file.len())?;
+    ///     let mut is_sent = false;
+    ///     while !is_sent {
+    ///         client.poll(None)?; // looks at events, of course
+    ///         while let Some(lent) = client.core().payload().filter(|lent| lent.id == id) {
+    ///             let n = client.send_payload(&file[lent.offset..], Duration::from_secs(1))?;
+    ///             is_sent = n == lent.left;
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Any error but [`UsageError::NotConnected`] has ended the connection.
+    pub fn send_payload(
+        &mut self,
+        bytes: &[u8],
+        timeout: Duration,
+    ) -> Result<usize, Error<S::Error>> {
+        self.send(timeout)?;
+        let Some(stream) = &mut self.stream else {
+            return Err(UsageError::NotConnected.into());
+        };
+        let Some(lent) = self.core.payload() else {
+            return Ok(0);
+        };
+        let bytes = bytes.get(..lent.left).unwrap_or(bytes);
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let timeout = if self.is_reading {
+            Duration::ZERO
+        } else {
+            timeout
+        };
+        let result = write_payload(&mut self.core, stream, &self.clock, bytes, timeout);
+        self.is_payload_stalled = matches!(result, Ok(0));
+        if result.is_err() {
+            self.end();
+        }
+        result
     }
 
     /// Sends what is queued and then DISCONNECT, for no longer than `timeout`, and closes the
@@ -267,7 +334,7 @@ impl<'b, S: Stream> Client<'b, S> {
             return Err(Error::Closed);
         }
         let now = clock.now();
-        let is_stalled = !core.transmit().is_empty();
+        let is_stalled = !core.transmit().is_empty() || self.is_payload_stalled;
         let stalled = is_stalled.then_some(now + STALLED_WRITE);
         let deadlines = [
             core.poll_timeout(),
@@ -337,6 +404,26 @@ fn write<S: Stream>(
     match stream.flush() {
         Err(error) if error.kind() != ErrorKind::TimedOut => Err(Error::Stream(error)),
         _ => Ok(()),
+    }
+}
+
+/// Writes once, and no longer than until `timeout` has passed.
+fn write_payload<S: Stream>(
+    core: &mut mqtt_core::Client<'_>,
+    stream: &mut S,
+    clock: &Clock,
+    bytes: &[u8],
+    timeout: Duration,
+) -> Result<usize, Error<S::Error>> {
+    set_deadline(stream, clock, Some(clock.now() + timeout))?;
+    match stream.write(bytes) {
+        Ok(0) => Err(Error::Closed),
+        Ok(n) => {
+            core.transmitted(n, clock.now());
+            Ok(n)
+        }
+        Err(error) if error.kind() == ErrorKind::TimedOut => Ok(0),
+        Err(error) => Err(Error::Stream(error)),
     }
 }
 

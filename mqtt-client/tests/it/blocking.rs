@@ -17,7 +17,7 @@ use transport_tcp::{Options, TcpStream};
 const VERSION: Version = Version::V5;
 
 /// A stream that receives what the script says and sends no more than a few bytes at a time.
-struct Scripted {
+pub(crate) struct Scripted {
     /// An empty step is a deadline that passes; the end of the script is the end of the stream.
     incoming: VecDeque<Vec<u8>>,
     write_size: usize,
@@ -25,7 +25,7 @@ struct Scripted {
 }
 
 impl Scripted {
-    fn new(incoming: impl IntoIterator<Item = Vec<u8>>) -> (Self, Rc<RefCell<Vec<u8>>>) {
+    pub(crate) fn new(incoming: impl IntoIterator<Item = Vec<u8>>) -> (Self, Rc<RefCell<Vec<u8>>>) {
         let sent = Rc::default();
         let incoming = incoming.into_iter().collect();
         let stream = Self {

@@ -4,5 +4,6 @@ mod auth;
 mod blocking;
 #[cfg(feature = "scram")]
 mod mosquitto;
+mod payload;
 #[cfg(feature = "scram")]
 mod scram;
