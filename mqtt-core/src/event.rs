@@ -9,7 +9,9 @@ pub enum Event<'i> {
     Connected(ConnAck<'i>),
     /// The server has refused the connection. Close it.
     Refused(ConnAck<'i>),
-    /// A message. With [`Acknowledgement::Manual`](crate::Acknowledgement::Manual) and QoS 1 or
+    /// A message. Its topic is empty if a topic alias stands for it, which only a
+    /// [`Config::topic_alias_maximum`](crate::Config::topic_alias_maximum) allows:
+    /// [`Client::topic`](crate::Client::topic) knows it. With [`Acknowledgement::Manual`](crate::Acknowledgement::Manual) and QoS 1 or
     /// 2 it waits for [`acknowledge`](crate::Client::acknowledge).
     Publish(Publish<'i>),
     /// The beginning of a message that is larger than the receive buffer. Its payload follows in
@@ -48,7 +50,8 @@ pub enum Event<'i> {
     Disconnected(Disconnect<'i>),
     /// The packet of this identifier was lost: a subscribe or unsubscribe request whose connection
     /// ended before the answer, a message that was sent and whose session the server has not kept
-    /// (whether it had any effect is not known), or a message that this server does not take.
+    /// (whether it had any effect is not known), a message that this server does not take, that
+    /// expired before it was sent, or, at QoS 0, whose payload was not sent to its end.
     Lost(PacketId),
     /// There is room again after an [`Error::Full`](crate::Error::Full).
     Writable,

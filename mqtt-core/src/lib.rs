@@ -5,9 +5,10 @@
 //! async task, in interrupt-driven firmware, and in a test without network or time.
 //!
 //! What it does: both versions (and the handshake of 3.1), all QoS levels with their
-//! retransmission after a reconnect, keep-alive and time-outs, automatic or manual
-//! acknowledgement, flow control, messages larger than the receive buffer, and every property of
-//! 5.0. What it leaves to its host: opening and closing the transport, and when to try again.
+//! retransmission after a reconnect or, with a journal, after a loss of power, keep-alive and
+//! time-outs, automatic or manual acknowledgement, flow control, messages larger than its buffers
+//! in both directions, topic aliases, message expiry, extended authentication, and every property
+//! of 5.0. What it leaves to its host: opening and closing the transport, and when to try again.
 //! [`mqtt-client`](https://docs.rs/mqtt-client) has ready-made hosts.
 //!
 //! # The loop
@@ -83,13 +84,53 @@
 //! what had not is sent. Received messages are acknowledged by the call to [`Client::process`]
 //! (or [`RxBuf::poll`]) that follows their event, or by [`Client::acknowledge`].
 //!
+//! With [`Durability::WriteAhead`] they also survive a loss of power: [`Client::journal`] gives
+//! the records that are to be on stable storage before anything is sent that depends on them, and
+//! [`Client::restore`] takes them back.
+//!
+//! ```
+//! # use mqtt_core::{Client, Config, Durability, Message, Record, Storage};
+//! # use mqtt_core::wire::QoS;
+//! # let mut storage = Storage::<256, 512, 4>::new();
+//! # let mut again = Storage::<256, 512, 4>::new();
+//! # let mut flash: Vec<([u8; 4], Vec<u8>)> = Vec::new();
+//! let config = Config {
+//!     clean_start: false,
+//!     session_expiry: u32::MAX,
+//!     durability: Durability::WriteAhead,
+//!     ..Config::new("meter-12")
+//! };
+//! let mut client = Client::new(config, storage.split().1);
+//! client.publish(&Message::new("energy", b"17.3").qos(QoS::ExactlyOnce))?;
+//!
+//! // In the loop, before `transmit`: write what is due, then say how much that was.
+//! let mut n = 0;
+//! for record in client.journal() {
+//!     flash.push((record.head(), record.body().to_vec()));
+//!     n += 1;
+//! }
+//! client.journaled(n);
+//!
+//! // After a loss of power, before the first `connect`:
+//! let mut client = Client::new(config, again.split().1);
+//! for (head, body) in &flash {
+//!     client.restore(&Record::from_parts(*head, body).ok_or("a damaged record")?)?;
+//! }
+//! assert_eq!(client.in_flight(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Memory
 //!
 //! All of it is given by the caller: [`Storage`] in a static or on the stack,
 //! `HeapStorage` with feature `alloc`, or any slices as [`Buffers`] and [`RxBuf`]. A sensor does
 //! with about 2 KB, a gateway may keep 65,535 messages in flight; what is acknowledged in order
-//! costs the same with few or with many. A PUBLISH that is larger than the receive buffer arrives as
-//! [`Event::PublishStart`] and [`Event::Payload`].
+//! costs the same with few or with many.
+//!
+//! A PUBLISH that is larger than the receive buffer arrives as [`Event::PublishStart`] and
+//! [`Event::Payload`]. A payload that is not to lie in the transmit buffer, for its size or because
+//! it is elsewhere already, is published with [`Client::publish_lent`]: [`Client::payload`] asks
+//! for it, piece by piece, when it is to be sent, and again when it is to be sent again.
 //!
 //! # Time
 //!
