@@ -35,6 +35,17 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The packet, without an identifier: `topic` or an alias among `more` properties says where
+    /// to.
+    pub(crate) const fn packet(&self, topic: &'a str, more: &'a [Property<'a>]) -> Publish<'a> {
+        Publish {
+            qos: self.qos,
+            retain: self.retain,
+            properties: List::joined(self.properties, more),
+            ..Publish::new(topic, self.payload)
+        }
+    }
+
     /// Sets the quality of service.
     pub const fn qos(mut self, qos: QoS) -> Self {
         self.qos = qos;

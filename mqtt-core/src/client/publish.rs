@@ -5,7 +5,7 @@ use crate::error::{Error, Resource, UsageError};
 use crate::link::Phase;
 use crate::message::Message;
 use crate::session::Lent;
-use crate::wire::{List, PacketId, Property, Publish, QoS};
+use crate::wire::{PacketId, Property, Publish, QoS};
 
 impl Client<'_> {
     /// Sends a message. Above QoS 0 it gets an identifier, is kept until the server has it, and
@@ -49,47 +49,48 @@ impl Client<'_> {
 
     fn try_publish(&mut self, message: &Message<'_>) -> Result<Option<PacketId>, Error> {
         self.check_message(message)?;
-        let given = alias_of(message);
-        let own = match given {
-            Some(alias) => {
-                self.check_alias(alias, message)?;
-                None
+        if let Some(alias) = alias_of(message) {
+            self.check_alias(alias, message)?;
+            return self.publish_with_alias(message, alias, &[]);
+        }
+        if let Some(alias) = self.choose_alias(message) {
+            let property = [Property::TopicAlias(alias)];
+            let result = self.publish_with_alias(message, alias, &property);
+            if result.is_ok() {
+                return result;
             }
-            None => self.choose_alias(message),
-        };
-        // What the alias stands for, and whether the server knows.
-        let (topic, known) = match own.or(given) {
-            Some(alias) => {
-                let known = self.aliases_out.topic(alias);
-                let topic = match message.topic {
-                    "" => known.unwrap_or_default(),
-                    topic => topic,
-                };
-                (
-                    topic,
-                    message.topic.is_empty() || own.is_some() && known == Some(topic),
-                )
-            }
-            None => (message.topic, false),
-        };
-        let property = own.map(Property::TopicAlias);
-        let publish = Publish {
-            qos: message.qos,
-            retain: message.retain,
-            properties: List::joined(message.properties, property.as_slice()),
-            ..Publish::new(if known { "" } else { topic }, message.payload)
-        };
-        let online = self.phase == Phase::Online;
-        let now = self.timers.seconds();
-        let max = self.max_transmit();
-        let id = if own.or(given).is_some() && message.qos != QoS::AtMostOnce {
-            let topic = if known { topic } else { "" };
+            // The alias may be the few bytes that are too many.
+        }
+        let publish = message.packet(message.topic, &[]);
+        let may_pass = self.phase == Phase::Online;
+        let (max, now) = (self.max_transmit(), self.timers.seconds());
+        let id = self.outbox.publish(&publish, max, now, may_pass)?;
+        self.admit();
+        Ok(id)
+    }
+
+    /// Sends a message with an alias that is in its properties or in `property`.
+    fn publish_with_alias(
+        &mut self,
+        message: &Message<'_>,
+        alias: u16,
+        property: &[Property<'_>],
+    ) -> Result<Option<PacketId>, Error> {
+        let known = self.aliases_out.topic(alias);
+        let is_known = message.topic.is_empty() || known == Some(message.topic);
+        let by_hand = property.is_empty();
+        // The application may repeat the topic; an automatic alias never does.
+        let is_short = is_known && (!by_hand || message.topic.is_empty());
+        let publish = message.packet(if is_short { "" } else { message.topic }, property);
+        let (max, now) = (self.max_transmit(), self.timers.seconds());
+        let id = if message.qos == QoS::AtMostOnce {
+            self.outbox.publish(&publish, max, now, true)?
+        } else {
+            let topic = known.filter(|_| is_short).unwrap_or_default();
             let outbox = &mut self.outbox;
             Some(outbox.publish_enveloped(&publish, 0, Some(topic), max, now)?)
-        } else {
-            self.outbox.publish(&publish, max, now, online)?
         };
-        if let (Some(alias), false) = (own.or(given), known) {
+        if !is_known {
             self.aliases_out.set(alias, message.topic);
         }
         self.admit();
@@ -104,12 +105,7 @@ impl Client<'_> {
         if alias_of(message).is_some() {
             return Err(UsageError::TopicAlias.into());
         }
-        let publish = Publish {
-            qos: message.qos,
-            retain: message.retain,
-            properties: List::from(message.properties),
-            ..Publish::new(message.topic, &[])
-        };
+        let publish = message.packet(message.topic, &[]);
         let now = self.timers.seconds();
         let id = self
             .outbox

@@ -818,6 +818,8 @@ impl<'b> Outbox<'b> {
             error => error,
         })?;
         self.arena.commit(offset, len);
+        // Between connections nothing is to be sent, and what is not needed any more can go.
+        self.arena.advance_to_end();
         self.keep((index, id), offset, State::Waiting, &publish, now);
         if may_be_begun || publish.dup {
             self.set_dup(index);
@@ -831,6 +833,7 @@ impl<'b> Outbox<'b> {
         if let Some(index) = self.slots.find(id) {
             self.holes = true;
             self.slots.set_state(index, State::Released);
+            self.reclaim();
         } else {
             let index = self.slots.vacancy_for(id);
             let index = index.ok_or(UsageError::BufferTooSmall)?;
@@ -844,6 +847,7 @@ impl<'b> Outbox<'b> {
         if let Some(index) = self.slots.find(id) {
             self.holes = true;
             self.slots.release(index);
+            self.reclaim();
         }
     }
 
@@ -862,6 +866,7 @@ impl<'b> Outbox<'b> {
                 self.slots.set_expiry(index, 0);
             }
         }
+        self.reclaim();
     }
 }
 

@@ -395,6 +395,29 @@ fn automatic_without_room() {
     });
 }
 
+/// A message that just fits is not made too long by an alias.
+#[test]
+fn automatic_and_no_longer_than_before() {
+    run(&[V5], AUTOMATIC, |p| {
+        for (level, overhead) in [(0, 6), (1, 8)] {
+            p.connect();
+            let limits = [
+                Property::MaximumPacketSize(20),
+                Property::TopicAliasMaximum(1),
+            ];
+            p.server(session_with(&limits));
+            p.run();
+            assert_eq!(p.take_reported().len(), 1);
+            let number = u16::from(level);
+            let payload = "x".repeat(20 - overhead);
+            p.publish(level, "t", &payload, number);
+            let id = if level > 0 { " #1" } else { "" };
+            p.sends(&[&format!("PUBLISH q{level}{id} t '{payload}'")]);
+            p.lose();
+        }
+    });
+}
+
 /// By hand goes first, and is remembered.
 #[test]
 fn by_hand_among_automatic_ones() {

@@ -276,6 +276,31 @@ fn messages_survive_a_power_cut() {
     });
 }
 
+/// A journal of many messages, of which few are left.
+#[test]
+fn a_long_journal_for_a_small_buffer() {
+    each(SETUP.tx(100), |p| {
+        online(p);
+        let payload = "x".repeat(40);
+        let long = format!("PUBLISH q1 #{{}} t '{payload}'");
+        for number in 1..=20 {
+            p.publish(1, "t", &payload, number);
+            let message = long.replace("{}", &number.to_string());
+            p.journals(&[&message]);
+            p.sends(&[&message]);
+            p.server(puback(number));
+            p.reports(&[&format!("Published #{number}")]);
+            p.journals(&[&format!("Done #{number}")]);
+        }
+        p.publish(1, "t", &payload, 21);
+        p.journals(&[&long.replace("{}", "21")]);
+        p.power_cut();
+        assert_eq!(p.client.in_flight(), 1);
+        resume(p);
+        p.sends(&[&long.replace("{}", "21 dup")]);
+    });
+}
+
 /// What was not recorded was not sent either.
 #[test]
 fn a_power_cut_before_the_record() {

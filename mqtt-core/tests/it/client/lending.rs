@@ -339,6 +339,18 @@ fn what_is_refused() {
         p.refuses(UsageError::MaximumPacketSize, |c| {
             c.publish_lent(&message, 1000)
         });
+        // What is sent counts, not how it is kept.
+        let small = Message::new("t", b"");
+        p.refuses(UsageError::MaximumPacketSize, |c| {
+            c.publish_lent(&small, 994)
+        });
+        p.client.publish_lent(&small, 993).unwrap();
+        p.lose();
+        p.reports(&["Lost #1"]);
+        p.connect();
+        p.server(connack_with(&properties));
+        p.run();
+        let _ = p.take_reported();
         let too_large = UsageError::Encode(mqtt_core::wire::EncodeError::PacketTooLarge);
         p.refuses(too_large, |c| c.publish_lent(&message, 268_435_455));
         p.refuses(too_large, |c| c.publish_lent(&message, usize::MAX));
