@@ -843,7 +843,7 @@ impl<'b> Client<'b> {
     fn leave(&mut self, code: Option<ReasonCode>) {
         self.close();
         self.control.keep_partial();
-        if self.outbox.lent().is_some_and(|lent| lent.left > 0) && self.outbox.is_partial() {
+        if self.outbox.is_payload_due() {
             // Nobody is going to send the rest of this payload, and nothing can be sent before.
             return;
         }

@@ -587,6 +587,12 @@ impl<'b> Outbox<'b> {
         self.arena.is_partial() || self.single.is_some_and(|single| single.sent > 0)
     }
 
+    /// True if a message was sent in part whose payload is with the application.
+    pub(crate) fn is_payload_due(&self) -> bool {
+        self.single
+            .is_some_and(|single| single.sent > 0 && single.total > single.head)
+    }
+
     /// What is left of the message that was sent in part.
     pub(crate) fn rest_of_packet(&self) -> &[u8] {
         if self.single.is_some() {

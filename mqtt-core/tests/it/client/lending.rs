@@ -236,24 +236,31 @@ fn acknowledged_while_another_is_being_sent() {
     });
 }
 
-/// An error of the server's in the middle of a payload: DISCONNECT cannot be sent.
+/// An error of the server's in the middle of such a message: DISCONNECT cannot be sent.
 #[test]
 fn an_error_in_the_middle_of_a_payload() {
     run(&[V5], SETUP, |p| {
-        p.online();
-        p.stall(true);
-        p.publish_lent(0, "t", "payload", 1);
-        let head = p.client.transmit().len();
-        p.take(head);
-        p.client.transmitted(2, p.now());
-        p.server(puback(9));
-        let error = PeerError::UnknownPacketId(mqtt_core::wire::PacketType::PubAck);
-        p.reports(&[&format!("! {:?}", mqtt_core::Error::from(error))]);
-        assert_eq!(p.client.transmit(), b"");
-        assert!(p.client.is_closed());
-        p.lose();
-        p.reports(&["Lost #1"]);
-        p.stall(false);
+        for sent in 0..12 {
+            p.online();
+            p.stall(true);
+            let number = u16::try_from(sent).unwrap() + 1;
+            p.publish_lent(0, "t", "payload", number);
+            let head = p.client.transmit().len();
+            p.take(sent.min(head));
+            p.client.transmitted(sent.saturating_sub(head), p.now());
+            p.server(puback(99));
+            let error = PeerError::UnknownPacketId(mqtt_core::wire::PacketType::PubAck);
+            p.reports(&[&format!("! {:?}", mqtt_core::Error::from(error))]);
+            if sent == 0 {
+                p.stall(false);
+                p.sends(&["DISCONNECT 0x82"]);
+            }
+            assert_eq!(p.client.transmit(), b"");
+            assert!(p.client.is_closed());
+            p.lose();
+            p.reports(&[&format!("Lost #{number}")]);
+            p.stall(false);
+        }
     });
 }
 
