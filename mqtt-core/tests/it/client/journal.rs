@@ -276,6 +276,24 @@ fn messages_survive_a_power_cut() {
     });
 }
 
+/// What a snapshot of a connection has may have been sent.
+#[test]
+fn a_snapshot_during_a_connection() {
+    each(SETUP, |p| {
+        online(p);
+        p.publish(1, "t", "a", 1);
+        p.journals(&["PUBLISH q1 #1 t 'a'"]);
+        p.sends(&["PUBLISH q1 #1 t 'a'"]);
+        p.compact();
+        p.publish(1, "t", "b", 2);
+        p.journals(&["PUBLISH q1 #2 t 'b'"]);
+        p.sends(&["PUBLISH q1 #2 t 'b'"]);
+        p.power_cut();
+        resume(p);
+        p.sends(&["PUBLISH q1 #1 dup t 'a'", "PUBLISH q1 #2 dup t 'b'"]);
+    });
+}
+
 /// A journal of many messages, of which few are left.
 #[test]
 fn a_long_journal_for_a_small_buffer() {
