@@ -513,7 +513,7 @@ impl<'b> Client<'b> {
             self.inbox.accept_last();
         }
         self.settle();
-        if !self.is_sending() {
+        if matches!(self.phase, Phase::Offline | Phase::Connecting) {
             self.outbox.expire(self.timers.seconds());
         }
         if let Some(event) = self.pending_event() {

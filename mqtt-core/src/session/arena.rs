@@ -197,6 +197,26 @@ impl<'b> Arena<'b> {
         }
     }
 
+    /// Moves packets into one segment, with all free space behind it: the last byte can be used.
+    /// Only for when everything counts as sent.
+    pub(super) fn unwind(&mut self, packets: &mut impl Packets) {
+        self.compact(packets);
+        if let Some(end) = self.newer.take() {
+            let start = self.older.start;
+            let len = self.bytes.len() - start;
+            self.bytes.rotate_left(start);
+            let mut at = packets.first();
+            while let Some(packet) = at {
+                let offset = packets.offset(packet);
+                let offset = offset.checked_sub(start).unwrap_or(offset + len);
+                packets.set_offset(packet, offset);
+                at = packets.next(packet);
+            }
+            self.older = 0..len + end;
+            self.advance_to_end();
+        }
+    }
+
     /// Moves the packets of the segment to the beginning of the memory and returns their end.
     fn compact_left(
         &mut self,

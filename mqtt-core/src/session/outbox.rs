@@ -6,7 +6,7 @@ use super::slots::{Index, Slot, Slots, State};
 use crate::error::{Error, Resource, UsageError};
 use crate::wire::{
     Body, Envelope, PacketId, Property, Publish, QoS, Version, decode_head, decode_stored, encode,
-    expiry_at, has_alias, head, head_start, is_enveloped, packet_len, remove_alias,
+    encoded_len, expiry_at, has_alias, head, head_start, is_enveloped, packet_len, remove_alias,
 };
 
 #[derive(Debug)]
@@ -809,20 +809,15 @@ impl<'b> Outbox<'b> {
         }
         let index = self.slots.vacancy_for(id);
         let index = index.ok_or(UsageError::BufferTooSmall)?;
-        let written = if is_whole {
-            self.write(&publish, usize::MAX)
+        let (offset, len) = if is_whole {
+            self.write_restored(&publish)
         } else {
-            let envelope = Envelope {
+            self.write_restored(&Envelope {
                 publish,
                 payload_len,
                 alias_of: None,
-            };
-            self.write(&envelope, usize::MAX)
-        };
-        let (offset, len) = written.map_err(|error| match error {
-            Error::Full(_) => UsageError::BufferTooSmall.into(),
-            error => error,
-        })?;
+            })
+        }?;
         self.arena.commit(offset, len);
         // Between connections nothing is to be sent, and what is not needed any more can go.
         self.arena.advance_to_end();
@@ -832,6 +827,16 @@ impl<'b> Outbox<'b> {
             self.slots.set_expiry(index, 0);
         }
         Ok(())
+    }
+
+    /// What was in the buffer before fits, wherever it was.
+    fn write_restored(&mut self, packet: &impl Body) -> Result<(usize, usize), Error> {
+        let len = encoded_len(packet, self.version)?;
+        if self.arena.vacancy(len).is_none() {
+            self.arena.unwind(&mut Stored(&mut self.slots));
+        }
+        let written = self.write(packet, usize::MAX);
+        written.map_err(|_| UsageError::BufferTooSmall.into())
     }
 
     /// Takes back that the server has received a message.

@@ -372,6 +372,25 @@ fn with_a_journal() {
     });
 }
 
+/// Between connections there are no aliases.
+#[test]
+fn offline() {
+    run(&[V5], AUTOMATIC, |p| {
+        online(p, 2);
+        p.publish(0, "a", "x", 0);
+        p.sends(&["PUBLISH q0 a 'x' [TopicAlias(1)]"]);
+        p.lose();
+        p.publish(1, "a", "x", 1);
+        for topic in ["", "a"] {
+            let one = [Property::TopicAlias(1)];
+            let message = Message::new(topic, b"x").qos(qos(1)).properties(&one);
+            p.refuses(UsageError::TopicAlias, |c| c.publish(&message));
+        }
+        online(p, 2);
+        p.sends(&["PUBLISH q1 #1 a 'x'"]);
+    });
+}
+
 /// Only as far as the server allows, and there is room.
 #[test]
 fn automatic_without_room() {

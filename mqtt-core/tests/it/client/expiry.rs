@@ -1,6 +1,6 @@
 //! Messages that are not worth sending after a while.
 
-use mqtt_core::wire::Property;
+use mqtt_core::wire::{Property, ReasonCode};
 use mqtt_core::{Message, Resource};
 
 use super::pair::say::*;
@@ -133,6 +133,26 @@ fn sent_messages_do_not_expire() {
         p.reports(&["Lost #2"]);
         p.resume();
         p.sends(&[&sent(1, "a", " dup", 5), &sent(3, "c", "", 40)]);
+    });
+}
+
+/// Nor between the server's DISCONNECT and the end.
+#[test]
+fn sent_messages_do_not_expire_while_the_connection_ends() {
+    run(&[V5], SETUP, |p| {
+        p.online();
+        publish_expiring(p, "a", 1, 1);
+        p.sends(&[&sent(1, "a", "", 1)]);
+        p.stall(true);
+        p.publish(1, "t", "b", 2);
+        p.server(disconnect(ReasonCode::ServerShuttingDown));
+        p.reports(&["Disconnected 0x8b"]);
+        p.wait(5_000);
+        p.reports(&[]);
+        p.lose();
+        p.stall(false);
+        p.resume();
+        p.sends(&[&sent(1, "a", " dup", 1), "PUBLISH q1 #2 t 'b'"]);
     });
 }
 

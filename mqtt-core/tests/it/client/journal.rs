@@ -319,6 +319,60 @@ fn a_long_journal_for_a_small_buffer() {
     });
 }
 
+/// PUBREC is recorded between two connections, and the server has lost the session.
+#[test]
+fn a_pubrec_that_is_recorded_offline() {
+    each(SETUP, |p| {
+        online(p);
+        for number in 1..=2 {
+            p.publish(2, "t", "a", number);
+        }
+        p.journals(&["PUBLISH q2 #1 t 'a'", "PUBLISH q2 #2 t 'a'"]);
+        p.sends(&["PUBLISH q2 #1 t 'a'", "PUBLISH q2 #2 t 'a'"]);
+        p.server(pubrec(1));
+        p.reports(&[]);
+        p.lose();
+        p.journals(&["Disconnected", "Acknowledged #1"]);
+        // A connection that comes to nothing is not recorded.
+        p.connect();
+        p.lose();
+        p.journals(&[]);
+        p.connect();
+        p.server(connack());
+        p.reports(&["Connected", "Lost #1", "Lost #2"]);
+        p.journals(&["Connected", "Done #1", "Done #2"]);
+        p.sends(&[]);
+    });
+}
+
+/// What filled the buffer to its last byte fits again, though it lies elsewhere now.
+#[test]
+fn a_full_buffer_is_restored() {
+    run(&[V311], SETUP.tx(75), |p| {
+        // 75 bytes less the 20 for other packets.
+        for (number, len) in [(1, 19), (2, 27), (3, 18), (4, 10)] {
+            let payload = "x".repeat(len - 7);
+            let packet = p.encode(publish(1, number, "t", &payload));
+            assert_eq!(packet.len(), len);
+            let id = super::pair::id(number);
+            let version = p.version;
+            let record = Record::Publish {
+                id,
+                version,
+                packet: &packet,
+            };
+            p.client.restore(&record).unwrap();
+            if number == 2 {
+                let first = super::pair::id(1);
+                p.client.restore(&Record::Done(first)).unwrap();
+            }
+        }
+        resume(p);
+        p.run();
+        assert_eq!(p.take_sent().len(), 3);
+    });
+}
+
 /// What was not recorded was not sent either.
 #[test]
 fn a_power_cut_before_the_record() {
