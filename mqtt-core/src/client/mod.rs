@@ -771,9 +771,6 @@ impl<'b> Client<'b> {
 
     /// Queues what is due: acknowledgements, PUBREL, PINGREQ.
     fn settle(&mut self) {
-        while self.inbox.due() == Some(Due::Nothing) {
-            self.inbox.pop();
-        }
         if self.phase != Phase::Online {
             return;
         }

@@ -333,15 +333,27 @@ fn a_pubrec_that_is_recorded_offline() {
         p.reports(&[]);
         p.lose();
         p.journals(&["Disconnected", "Acknowledged #1"]);
-        // A connection that comes to nothing is not recorded.
-        p.connect();
-        p.lose();
-        p.journals(&[]);
         p.connect();
         p.server(connack());
         p.reports(&["Connected", "Lost #1", "Lost #2"]);
         p.journals(&["Connected", "Done #1", "Done #2"]);
         p.sends(&[]);
+    });
+}
+
+#[test]
+fn a_connection_that_comes_to_nothing_is_not_recorded() {
+    each(SETUP, |p| {
+        p.connect();
+        p.lose();
+        p.journals(&[]);
+        p.connect();
+        p.server(mqtt_core::wire::ConnAck::new(
+            false,
+            ReasonCode::NotAuthorized,
+        ));
+        p.reports(&["Refused 0x87"]);
+        p.journals(&[]);
     });
 }
 
