@@ -6,7 +6,7 @@ use super::Client;
 use crate::config::Durability;
 use crate::error::{Error, Resource, UsageError};
 use crate::link::{Phase, Reading};
-use crate::session::Record;
+use crate::session::{Record, State};
 
 impl Client<'_> {
     /// The changes that are to be written to stable storage next, in order; none with
@@ -102,7 +102,12 @@ impl Client<'_> {
     /// new journal with. Complete only when [`journal`](Self::journal) has nothing.
     pub fn snapshot(&self) -> impl Iterator<Item = Record<'_>> {
         let is_lost = self.outbox.lost().next().is_some();
-        let is_online = matches!(self.phase, Phase::Online | Phase::Closing | Phase::Closed);
+        let is_online = match self.phase {
+            Phase::Online | Phase::Closing => true,
+            // A connection that was refused has sent nothing.
+            Phase::Closed => self.outbox.count(State::Stored) > 0,
+            Phase::Offline | Phase::Connecting => false,
+        };
         // A message of which only the beginning was received.
         let partial = match self.reading {
             Reading::Payload(payload) if payload.is_new => payload.message,

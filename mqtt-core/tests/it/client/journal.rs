@@ -354,6 +354,15 @@ fn a_connection_that_comes_to_nothing_is_not_recorded() {
         ));
         p.reports(&["Refused 0x87"]);
         p.journals(&[]);
+        p.publish(1, "t", "a", 1);
+        p.journals(&["PUBLISH q1 #1 t 'a'"]);
+        p.compact();
+        p.power_cut();
+        p.connect();
+        p.server(connack());
+        p.reports(&["Connected"]);
+        p.journals(&["Connected"]);
+        p.sends(&["PUBLISH q1 #1 t 'a'"]);
     });
 }
 
