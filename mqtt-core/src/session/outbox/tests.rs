@@ -1,0 +1,186 @@
+use super::*;
+use crate::wire::Packet;
+use proptest::prelude::*;
+use std::collections::VecDeque;
+use std::vec;
+use std::vec::Vec;
+
+const VERSION: Version = Version::V311;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Publish {
+        qos: u8,
+        len: usize,
+    },
+    /// Sends a part of what may be sent.
+    Transmit(usize),
+    /// Acknowledges one of the messages that were sent, not always the oldest.
+    Acknowledge(usize),
+    /// Loses the connection, and gets another with the session kept or not, and this quota.
+    Reconnect {
+        kept: bool,
+        quota: u16,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..3u8, 0..60usize).prop_map(|(qos, len)| Step::Publish { qos, len }),
+        4 => (1..200usize).prop_map(Step::Transmit),
+        3 => prop_oneof![3 => Just(0usize), 1 => 0..8usize].prop_map(Step::Acknowledge),
+        1 => (any::<bool>(), 1..6u16).prop_map(|(kept, quota)| Step::Reconnect { kept, quota }),
+    ]
+}
+
+/// A message, as the model knows it.
+#[derive(Clone, Debug, PartialEq)]
+struct Sent {
+    id: Option<u16>,
+    qos: QoS,
+    number: u32,
+    dup: bool,
+}
+
+fn payload(number: u32, len: usize) -> Vec<u8> {
+    number
+        .to_le_bytes()
+        .into_iter()
+        .cycle()
+        .take(len + 4)
+        .collect()
+}
+
+/// What the server got of the bytes so far: whole packets leave `wire`.
+fn receive(wire: &mut Vec<u8>) -> Vec<Sent> {
+    let mut sent = Vec::new();
+    while let Some((packet, n)) = Packet::decode(wire, VERSION).unwrap() {
+        let Packet::Publish(publish) = packet else {
+            panic!("{packet:?}")
+        };
+        let number = u32::from_le_bytes(publish.payload[..4].try_into().unwrap());
+        assert_eq!(publish.payload, payload(number, publish.payload.len() - 4));
+        let id = publish.packet_id.map(PacketId::get);
+        sent.push(Sent {
+            id,
+            qos: publish.qos,
+            number,
+            dup: publish.dup,
+        });
+        wire.drain(..n);
+    }
+    sent
+}
+
+proptest! {
+    /// The server gets every message whole, unchanged, in order, at the right time.
+    #[test]
+    fn messages_survive_everything(
+        capacity in 60..400usize,
+        slots in 1..9usize,
+        steps in proptest::collection::vec(step(), 1..200),
+    ) {
+        let mut arena = vec![0; capacity];
+        let mut table = vec![Slot::EMPTY; slots];
+        let mut outbox = Outbox::new(&mut arena, &mut table, VERSION, false);
+        let mut quota = 6;
+        let mut number = 0;
+        // What the server is to get next, what it has got and not acknowledged.
+        let mut expected: VecDeque<Sent> = VecDeque::new();
+        let mut unacknowledged: Vec<Sent> = Vec::new();
+        let mut wire = Vec::new();
+        for step in steps {
+            match step {
+                Step::Publish { qos, len } => {
+                    let qos = QoS::from_u8(qos).unwrap();
+                    if qos != QoS::AtMostOnce
+                        && outbox.in_flight() + outbox.waiting() >= quota
+                    {
+                        continue;
+                    }
+                    number += 1;
+                    let payload = payload(number, len);
+                    let publish = Publish { qos, ..Publish::new("t", &payload) };
+                    match outbox.publish(&publish, usize::MAX, 0, true) {
+                        Ok(id) => {
+                            outbox.admit(quota, 0);
+                            let id = id.map(PacketId::get);
+                            expected.push_back(Sent { id, qos, number, dup: false });
+                        }
+                        Err(Error::Full(_)) => {}
+                        Err(error) => prop_assert_eq!(error, UsageError::BufferTooSmall.into()),
+                    }
+                }
+                Step::Transmit(n) => {
+                    let n = n.min(outbox.transmit().len());
+                    if outbox.is_partial() {
+                        prop_assert!(outbox.transmit().starts_with(outbox.rest_of_packet()));
+                    }
+                    wire.extend_from_slice(&outbox.transmit()[..n]);
+                    if n > 0 {
+                        let _ = outbox.transmitted(n);
+                    }
+                    prop_assert_eq!(outbox.is_partial(), {
+                        let mut rest = &wire[..];
+                        while let Some((_, n)) = Packet::decode(rest, VERSION).unwrap() {
+                            rest = &rest[n..];
+                        }
+                        !rest.is_empty()
+                    });
+                    for got in receive(&mut wire) {
+                        let next = expected.pop_front().unwrap();
+                        prop_assert_eq!(&got, &next);
+                        if got.qos != QoS::AtMostOnce {
+                            unacknowledged.push(got);
+                        }
+                    }
+                }
+                Step::Acknowledge(which) => {
+                    if unacknowledged.is_empty() {
+                        continue;
+                    }
+                    let sent = unacknowledged.remove(which % unacknowledged.len());
+                    let id = PacketId::new(sent.id.unwrap()).unwrap();
+                    if sent.qos == QoS::AtLeastOnce {
+                        prop_assert!(matches!(outbox.puback(id), Settled::Done));
+                    } else {
+                        prop_assert!(matches!(outbox.pubrec(id, false), Settled::Released));
+                        prop_assert_eq!(outbox.releasing(), Some(id));
+                        outbox.released();
+                        prop_assert!(matches!(outbox.pubcomp(id), Settled::Done));
+                    }
+                    outbox.admit(quota, 0);
+                }
+                Step::Reconnect { kept, quota: next } => {
+                    let begun = !wire.is_empty();
+                    wire.clear();
+                    outbox.connection_lost();
+                    outbox.resume(kept, |_, _| true);
+                    outbox.admit(next, 0);
+                    quota = next;
+                    if let (true, Some(first)) = (begun, expected.front_mut()) {
+                        first.dup = true;
+                    }
+                    expected.retain(|sent| sent.qos != QoS::AtMostOnce);
+                    for mut sent in unacknowledged.drain(..).rev() {
+                        sent.dup = true;
+                        expected.push_front(sent);
+                    }
+                    if !kept {
+                        let mut lost = Vec::new();
+                        while let Some(id) = outbox.take_lost() {
+                            lost.push(id.get());
+                        }
+                        let gone = expected.iter().filter(|sent| sent.dup);
+                        prop_assert!(lost.into_iter().eq(gone.filter_map(|sent| sent.id)));
+                        expected.retain(|sent| !sent.dup);
+                    }
+                }
+            }
+            let kept = unacknowledged.len()
+                + expected.iter().filter(|sent| sent.qos != QoS::AtMostOnce).count();
+            let counted = outbox.in_flight() + outbox.waiting();
+            prop_assert_eq!(usize::from(counted), kept);
+        }
+    }
+}
