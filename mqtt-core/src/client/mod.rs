@@ -410,12 +410,10 @@ impl<'b> Client<'b> {
         self.method()
     }
 
-    /// The number of messages that were handed over and are not through yet.
+    /// The number of messages above QoS 0 that were handed over and are not through yet.
     #[must_use]
     pub fn in_flight(&self) -> u16 {
-        self.outbox
-            .in_flight()
-            .saturating_add(self.outbox.waiting())
+        self.outbox.kept()
     }
 
     /// How many messages above QoS 0 may be handed over now, as far as slots and the server's

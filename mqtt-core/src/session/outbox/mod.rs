@@ -22,6 +22,8 @@ pub(crate) struct Outbox<'b> {
     holes: bool,
     /// The message that is being sent on its own, out of its envelope.
     single: Option<Single>,
+    /// How many of the messages are of QoS 0: payloads that are with the application.
+    at_most_once: u16,
     /// When the first of the messages that wait expires, or earlier; in seconds.
     expiry: Option<u32>,
 }
@@ -137,6 +139,7 @@ impl<'b> Outbox<'b> {
             durable,
             holes: false,
             single: None,
+            at_most_once: 0,
             expiry: None,
         }
     }
@@ -162,6 +165,14 @@ impl<'b> Outbox<'b> {
             + self.count(State::Releasing)
             + self.count(State::Released)
             - u16::from(lent)
+    }
+
+    /// The number of messages above QoS 0 that are not through, in flight or not.
+    pub(crate) fn kept(&self) -> u16 {
+        let lent = self
+            .single
+            .is_some_and(|single| single.qos == QoS::AtMostOnce);
+        self.in_flight() + self.waiting() + u16::from(lent) - self.at_most_once
     }
 
     /// The number of messages that are not in flight yet.
@@ -237,6 +248,7 @@ impl<'b> Outbox<'b> {
             return Err(UsageError::MaximumPacketSize.into());
         }
         self.arena.commit(offset, len);
+        self.at_most_once += u16::from(publish.qos == QoS::AtMostOnce);
         let state = if self.durable {
             State::Accepted
         } else {
@@ -425,6 +437,7 @@ impl<'b> Outbox<'b> {
     /// The application is to be told that a message is not sent (again).
     fn lose(&mut self, index: Index) {
         self.holes = true;
+        self.at_most_once -= u16::from(qos(self.flags(index)) == QoS::AtMostOnce);
         self.slots.set_expiry(index, 0);
         self.slots.set_state(index, State::Lost);
     }
@@ -630,6 +643,7 @@ impl<'b> Outbox<'b> {
         if is_through {
             self.holes |= self.oldest() != Some(index);
             self.slots.release(index);
+            self.at_most_once -= 1;
         }
         self.reclaim();
         is_through

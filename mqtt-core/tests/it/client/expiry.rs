@@ -188,6 +188,37 @@ fn lent_payloads() {
     });
 }
 
+/// Nor after a loss of power.
+#[test]
+fn sent_messages_do_not_expire_after_a_power_cut() {
+    run(&[V5], SETUP.durable(), |p| {
+        p.connect();
+        p.server(connack());
+        p.reports(&["Connected"]);
+        p.journals(&["Connected"]);
+        publish_expiring(p, "a", 5, 1);
+        p.journals(&[&sent(1, "a", "", 5)]);
+        p.sends(&[&sent(1, "a", "", 5)]);
+        p.lose();
+        p.journals(&["Disconnected"]);
+        for compact in [false, true] {
+            if compact {
+                p.compact();
+            }
+            p.power_cut();
+            p.reports(&[]);
+            p.wait(10_000);
+            p.reports(&[]);
+            assert_eq!(p.client.in_flight(), 1);
+        }
+        p.connect();
+        p.server(session());
+        p.reports(&["Connected session"]);
+        p.journals(&["Connected session"]);
+        p.sends(&[&sent(1, "a", " dup", 5)]);
+    });
+}
+
 /// A restored message counts from the restart: how long the power was off is not known.
 #[test]
 fn after_a_power_cut() {

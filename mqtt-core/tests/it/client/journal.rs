@@ -37,6 +37,14 @@ fn nothing_to_write_without_durability() {
         p.lose();
         assert_eq!(p.client.journal().count(), 0);
     });
+    each(Setup::new().manual(), |p| {
+        p.online();
+        p.server(publish(2, 1, "t", "x"));
+        p.reports(&["Publish q2 #1 t 'x'"]);
+        p.lose();
+        p.acknowledge(1);
+        assert_eq!(p.client.journal().count(), 0);
+    });
 }
 
 #[test]
@@ -363,6 +371,77 @@ fn a_connection_that_comes_to_nothing_is_not_recorded() {
         p.reports(&["Connected"]);
         p.journals(&["Connected"]);
         p.sends(&["PUBLISH q1 #1 t 'a'"]);
+    });
+}
+
+/// PUBREC that is repeated, or followed by the end of the session, before it is recorded.
+#[test]
+fn a_pubrec_that_is_not_recorded() {
+    each(SETUP, |p| {
+        online(p);
+        p.publish(2, "t", "a", 1);
+        p.journals(&["PUBLISH q2 #1 t 'a'"]);
+        p.sends(&["PUBLISH q2 #1 t 'a'"]);
+        for _ in 0..2 {
+            p.server(pubrec(1));
+            p.reports(&[]);
+            p.sends(&[]);
+        }
+        p.journals(&["Acknowledged #1"]);
+        p.sends(&["PUBREL #1"]);
+        p.server(pubcomp(1));
+        p.reports(&["Published #1"]);
+        p.journals(&["Done #1"]);
+
+        p.publish(2, "t", "b", 2);
+        p.journals(&["PUBLISH q2 #2 t 'b'"]);
+        p.sends(&["PUBLISH q2 #2 t 'b'"]);
+        p.server(pubrec(2));
+        p.reports(&[]);
+        p.lose();
+        p.connect();
+        p.server(connack());
+        p.reports(&["Connected", "Lost #2"]);
+        p.journals(&["Connected", "Done #2"]);
+        p.sends(&[]);
+        assert_eq!(p.client.in_flight(), 0);
+    });
+}
+
+/// A snapshot while there is no room for PUBREL.
+#[test]
+fn a_snapshot_before_pubrel_is_queued() {
+    each(SETUP.tx(200), |p| {
+        online(p);
+        p.publish(2, "t", "a", 1);
+        p.journals(&["PUBLISH q2 #1 t 'a'"]);
+        p.sends(&["PUBLISH q2 #1 t 'a'"]);
+        p.stall(true);
+        let filter = [mqtt_core::wire::Filter::new("t", super::text::qos(0))];
+        while p.client.subscribe(&filter).is_ok() {}
+        p.server(pubrec(1));
+        p.journals(&["Acknowledged #1"]);
+        p.compact();
+        p.power_cut();
+        p.stall(false);
+        resume(p);
+        p.sends(&["PUBREL #1"]);
+    });
+}
+
+/// The handler of the last message is done when the connection is given up.
+#[test]
+fn a_message_that_was_the_last_before_the_end() {
+    each(SETUP, |p| {
+        online(p);
+        p.server(publish(2, 7, "t", "a"));
+        assert_eq!(p.next_report(), "Publish q2 #7 t 'a'");
+        p.lose();
+        p.journals(&["Disconnected", "Received #7"]);
+        resume(p);
+        p.server(dup(publish(2, 7, "t", "a")));
+        p.reports(&[]);
+        p.sends(&["PUBREC #7"]);
     });
 }
 

@@ -197,6 +197,7 @@ fn within_the_window() {
         let message = Message::new("t", b"").qos(qos(1));
         p.refuses(Resource::Window, |c| c.publish_lent(&message, 1));
         p.publish_lent(0, "t", "zero", 3);
+        assert_eq!(p.client.in_flight(), 2);
         p.stall(false);
         p.sends(&[
             "PUBLISH q1 #1 t 'a'",
@@ -207,6 +208,18 @@ fn within_the_window() {
         p.reports(&["Published #1", "Writable"]);
         p.publish_lent(1, "t", "c", 4);
         p.sends(&["PUBLISH q1 #4 t 'c'"]);
+        // Nor does a message of QoS 0 that is being sent.
+        p.server(puback(4));
+        p.reports(&["Published #4"]);
+        p.stall(true);
+        for (number, taken) in [(5, 0), (6, 1)] {
+            p.publish_lent(0, "t", "zero", number);
+            p.take(taken);
+            assert_eq!(p.client.in_flight(), 1);
+            assert_eq!(p.client.send_quota(), 1);
+        }
+        p.stall(false);
+        p.sends(&["PUBLISH q0 t 'zero'", "PUBLISH q0 t 'zero'"]);
     });
 }
 
