@@ -9,6 +9,12 @@ use crate::link::{Phase, Reading};
 use crate::session::{Record, State};
 
 impl Client<'_> {
+    /// What the session survives, as configured.
+    #[must_use]
+    pub const fn durability(&self) -> Durability {
+        self.config.durability
+    }
+
     /// The changes that are to be written to stable storage next, in order; none with
     /// [`Durability::Ram`]. Say with [`journaled`](Self::journaled) how many were, before any other
     /// call.
