@@ -10,6 +10,8 @@ use mqtt_core::{Buffers, Clock, Config, Event, Instant, RxBuf, UsageError};
 
 use crate::Stream;
 use crate::auth::{self, Authenticator, Exchange};
+#[cfg(feature = "journal")]
+use crate::journal::{self, FileJournal};
 
 /// How long a write may stand still before what was received is looked at. Both directions may
 /// be full at once, and then the server waits for us to read.
@@ -29,6 +31,8 @@ pub struct Client<'b, S> {
     rx: RxBuf<'b>,
     clock: Clock,
     stream: Option<S>,
+    #[cfg(feature = "journal")]
+    journal: Option<FileJournal>,
     /// True if the core has nothing more to say of what was received.
     is_drained: bool,
     /// True if the last write stood still and the last read did not: reading goes first.
@@ -48,11 +52,50 @@ impl<'b, S: Stream> Client<'b, S> {
             rx,
             clock: Clock::new(),
             stream: None,
+            #[cfg(feature = "journal")]
+            journal: None,
             is_drained: false,
             is_reading: false,
             is_payload_stalled: false,
             exchange: None,
         }
+    }
+
+    /// The client with the session that the journal holds. From here on it is saved there before
+    /// anything is sent that depends on it.
+    ///
+    /// # Errors
+    /// Those of [`FileJournal::restore`].
+    #[cfg(feature = "journal")]
+    pub fn with_journal(mut self, mut journal: FileJournal) -> Result<Self, journal::Error> {
+        journal.restore(&mut self.core)?;
+        self.journal = Some(journal);
+        Ok(self)
+    }
+
+    /// Saves in the [journal](Self::with_journal) what was handed over, with a connection or
+    /// without; [`poll`](Self::poll) and [`flush`](Self::flush) do the same before they send.
+    ///
+    /// # Errors
+    /// The journal has failed, which has ended the connection. Drop the client and begin again
+    /// with what the journal holds.
+    pub fn save(&mut self) -> Result<(), Error<S::Error>> {
+        #[cfg(feature = "journal")]
+        if let Some(journal) = &mut self.journal {
+            if let Err(error) = journal.save(&mut self.core) {
+                self.end();
+                return Err(Error::Journal(error));
+            }
+        }
+        Ok(())
+    }
+
+    /// When to save again though the core has nothing to record.
+    fn save_deadline(&self) -> Option<std::time::Instant> {
+        #[cfg(feature = "journal")]
+        return self.journal.as_ref().and_then(FileJournal::deadline);
+        #[cfg(not(feature = "journal"))]
+        None
     }
 
     /// The protocol core, for its commands and queries.
@@ -292,6 +335,7 @@ impl<'b, S: Stream> Client<'b, S> {
     }
 
     fn send(&mut self, timeout: Duration) -> Result<(), Error<S::Error>> {
+        self.save()?;
         let Self {
             core,
             stream,
@@ -320,6 +364,7 @@ impl<'b, S: Stream> Client<'b, S> {
     }
 
     fn try_receive(&mut self, timeout: Option<Duration>) -> Result<(), Error<S::Error>> {
+        let save = self.save_deadline();
         let Self {
             core,
             rx,
@@ -340,6 +385,7 @@ impl<'b, S: Stream> Client<'b, S> {
             core.poll_timeout(),
             timeout.map(|timeout| now + timeout),
             stalled,
+            save.map(|save| now + save.saturating_duration_since(std::time::Instant::now())),
         ];
         let deadline = deadlines.into_iter().flatten().min();
         let space = rx.space();
@@ -445,7 +491,7 @@ fn linger<S: Stream>(stream: &mut S, clock: &Clock) {
 }
 
 /// Why a call failed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error<E> {
     /// The server broke the protocol or was silent, or the caller asked for something impossible.
@@ -458,6 +504,9 @@ pub enum Error<E> {
     Unsent,
     /// The extended authentication failed on our side.
     Authentication(auth::Error),
+    /// The journal has failed. Drop the client and begin again with what the journal holds.
+    #[cfg(feature = "journal")]
+    Journal(journal::Error),
 }
 
 impl<E: fmt::Display> fmt::Display for Error<E> {
@@ -468,6 +517,8 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Self::Closed => f.write_str("the connection is closed"),
             Self::Unsent => f.write_str("the connection was closed before everything was sent"),
             Self::Authentication(error) => error.fmt(f),
+            #[cfg(feature = "journal")]
+            Self::Journal(error) => error.fmt(f),
         }
     }
 }
@@ -479,6 +530,8 @@ impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
             Self::Stream(error) => Some(error),
             Self::Authentication(error) => Some(error),
             Self::Closed | Self::Unsent => None,
+            #[cfg(feature = "journal")]
+            Self::Journal(error) => Some(error),
         }
     }
 }

@@ -59,12 +59,22 @@
 //! # }
 //! ```
 //!
+//! # Sessions that survive
+//!
+//! With feature `journal` a session may live in a file: what was handed over and what was received
+//! survive the process and a loss of power. [`Config::durability`] has the core wait for it, and
+//! [`with_journal`](blocking::Client::with_journal) has the driver keep it. See the module
+//! `journal` for an example.
+//!
 //! # Features
 //! - `tcp` (default): [`Stream`] for [`transport_tcp::TcpStream`].
+//! - `journal`: `journal::FileJournal`, for sessions that survive the process and the power.
 //! - `scram`: `auth::Scram`, the method SCRAM-SHA-256.
 
 pub mod auth;
 pub mod blocking;
+#[cfg(feature = "journal")]
+pub mod journal;
 mod stream;
 
 pub use mqtt_core;

@@ -2,6 +2,8 @@
 
 mod auth;
 mod blocking;
+#[cfg(feature = "journal")]
+mod journal;
 #[cfg(feature = "scram")]
 mod mosquitto;
 mod payload;

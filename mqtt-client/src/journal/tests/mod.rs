@@ -1,0 +1,6 @@
+//! What a journal promises, on a disk that loses power.
+
+mod exactly_once;
+mod power;
+mod session;
+mod world;
