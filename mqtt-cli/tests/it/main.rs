@@ -6,6 +6,7 @@ mod arguments;
 #[cfg(feature = "demo")]
 mod demo;
 mod interop;
+mod journal;
 mod matrix;
 mod scripted;
 mod session;
