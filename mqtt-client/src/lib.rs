@@ -86,3 +86,8 @@ pub use stream::Stream;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// And that of the journal's recipe does what it says.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/JOURNAL.md")]
+struct Journal;
