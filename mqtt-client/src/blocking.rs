@@ -187,15 +187,16 @@ impl<'b, S: Stream> Client<'b, S> {
     ) -> Result<Option<(Event<'_>, &mut mqtt_core::Client<'b>)>, Error<S::Error>> {
         if self.is_drained {
             self.answer()?;
+            let is_held_back = self.core.journal().next().is_some();
             let patience = if self.is_reading {
                 Duration::ZERO
             } else {
                 STALLED_WRITE
             };
             self.send(timeout.unwrap_or(patience).min(patience))?;
-            // A payload that the application has to send is not to be waited for.
-            let is_asked = self.core.payload().is_some();
-            self.receive(if is_asked {
+            // What was received and held back for the journal is looked at next, and a payload that
+            // the application has to send is not to be waited for.
+            self.receive(if is_held_back || self.core.payload().is_some() {
                 Some(Duration::ZERO)
             } else {
                 timeout

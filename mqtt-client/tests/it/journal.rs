@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,11 +11,11 @@ use std::time::{Duration, Instant};
 use embedded_io::{ErrorType, Read, Write};
 use mqtt_client::blocking::{self, Client};
 use mqtt_client::journal::{Error, FileJournal, Operation, Sync};
-use mqtt_client::mqtt_core::wire::{Ack, ConnAck, Packet, ReasonCode};
+use mqtt_client::mqtt_core::wire::{Ack, ConnAck, Packet, PacketId, Publish, ReasonCode};
 use mqtt_client::mqtt_core::{self, Durability, UsageError};
 use mqtt_client::{Config, Event, HeapStorage, Message, QoS, Stream, Version};
 
-use super::blocking::{Scripted, connack, encode};
+use super::blocking::{Scripted, connack, encode, read_until, serve};
 
 /// A directory that is gone when it is dropped.
 struct TempDir(PathBuf);
@@ -426,17 +427,46 @@ fn the_driver_waits_no_longer_than_the_journal_may() {
     let client = Client::new(config, storage.split());
     let mut client = client.with_journal(journal).unwrap();
     let deadlines = Rc::default();
-    let script = Scripted::new([connack(), vec![], vec![]]).0;
+    let script = Scripted::new([connack(), vec![], vec![], vec![]]).0;
     client
         .connect(Waiting(script, None, Rc::clone(&deadlines)))
         .unwrap();
     while !matches!(client.poll(None), Ok(Some((Event::Connected(_), _)))) {}
     let before = Instant::now();
     publish(&mut client, "one");
-    for _ in 0..2 {
+    // The second call saves, the third one waits.
+    for _ in 0..3 {
         assert!(client.poll(None).unwrap().is_none());
     }
     let deadline = deadlines.borrow().last().copied().flatten();
     let after = Instant::now() + interval;
     assert!(deadline.is_some_and(|deadline| deadline <= after && deadline > before));
+}
+
+/// What was held back until CONNACK is recorded is looked at without waiting for more.
+#[test]
+fn what_came_with_connack_is_not_waited_for() {
+    let (stream, server) = serve(|mut stream| {
+        read_until(&mut stream, |packet| matches!(packet, Packet::Connect(_)))?;
+        let message = Publish {
+            qos: QoS::AtLeastOnce,
+            packet_id: PacketId::new(1),
+            ..Publish::new("t", b"x")
+        };
+        stream.write_all(&[connack(), encode(message)].concat())?;
+        // The server has nothing more to say until it is answered.
+        read_until(&mut stream, |packet| matches!(packet, Packet::PubAck(_)))
+    });
+    let directory = TempDir::new();
+    let mut storage = storage();
+    let client = Client::new(config(), storage.split());
+    let mut client = client.with_journal(open(&directory.journal())).unwrap();
+    client.connect(stream).unwrap();
+    while !server.is_finished() {
+        if let Err(error) = client.poll(None) {
+            assert!(matches!(error, blocking::Error::Closed), "{error}");
+            break;
+        }
+    }
+    server.join().unwrap().unwrap();
 }
