@@ -27,10 +27,13 @@ impl<'b> Client<'b> {
             durability,
             ..
         } = config;
-        let client_id = own_client_id(&config, self.assigned);
+        let client_id = own_client_id(&config, self.assigned());
+        // An identifier that the server assigns does not depend on how the session begins.
+        let is_same_client =
+            config.client_id == self.config.client_id || client_id == self.client_id();
         let is_same = version == self.config.version
             && durability == self.config.durability
-            && client_id == self.client_id();
+            && is_same_client;
         if !is_same && self.has_session() {
             return Err(UsageError::InFlight.into());
         }
@@ -41,6 +44,10 @@ impl<'b> Client<'b> {
         let durable = durability == Durability::WriteAhead;
         self.outbox.configure(version, durable);
         self.inbox.configure(durable);
+        if !durable {
+            self.connected = None;
+            self.disconnected = false;
+        }
         if config.acknowledgement == Acknowledgement::Automatic {
             // Nobody will acknowledge what was left to the application.
             self.inbox.connection_lost(false);
@@ -93,7 +100,8 @@ impl<'b> Client<'b> {
             }
         }
         let mut own: OwnProperties<'_> = [Property::ReceiveMaximum(1); 4];
-        let client_id = own_client_id(&config, self.assigned);
+        let assigned = self.assigned.get(..self.assigned_len).unwrap_or_default();
+        let client_id = own_client_id(&config, assigned);
         let inbound = self.inbox.capacity();
         let connect = config.connect(client_id, inbound, authentication_data, &mut own);
         self.control.push(&connect, config.version, usize::MAX)?;
@@ -213,7 +221,8 @@ impl<'b> Client<'b> {
         self.reading = Reading::Packet;
         self.seen = 0;
         let room = self.outbox.room();
-        self.outbox.connection_lost();
+        self.outbox
+            .connection_lost(mem::take(&mut self.is_recorded));
         if self.outbox.room() > room {
             self.room_returned(Resource::Messages);
         }
@@ -229,30 +238,32 @@ impl<'b> Client<'b> {
     /// to go on, the one that the server has assigned `[MQTT-3.2.2-16]`.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        own_client_id(&self.config, self.assigned)
+        own_client_id(&self.config, self.assigned())
     }
 
-    /// Keeps the client identifier that the server has assigned, if there is room for it beside
-    /// CONNECT.
-    pub(super) fn assign(&mut self, client_id: &str) {
-        if self.assigned == client_id.as_bytes() {
-            return;
-        }
+    pub(super) fn assigned(&self) -> &[u8] {
+        self.assigned.get(..self.assigned_len).unwrap_or_default()
+    }
+
+    /// Keeps the client identifier that the server has assigned. False if there is no room for it
+    /// beside CONNECT.
+    pub(super) fn assign(&mut self, client_id: &str) -> bool {
         let len = client_id.len();
+        self.assigned_len = 0;
         if self.assigned.len() < len {
             let connect = connect_len(&self.config, client_id, &self.inbox);
-            let Some(room) = connect
-                .ok()
-                .and_then(|kept| self.control.split_off(len, kept))
-            else {
-                self.assigned = &mut [];
-                return;
+            let room = connect.ok();
+            let room = room.and_then(|kept| self.control.split_off(len, kept));
+            let Some(room) = room else {
+                return false;
             };
             self.assigned = room;
-        } else if let Some((room, _)) = mem::take(&mut self.assigned).split_at_mut_checked(len) {
-            self.assigned = room;
         }
-        self.assigned.copy_from_slice(client_id.as_bytes());
+        if let Some(room) = self.assigned.get_mut(..len) {
+            room.copy_from_slice(client_id.as_bytes());
+            self.assigned_len = len;
+        }
+        true
     }
 
     /// True if there is anything of a session: messages on their way, or identifiers.
@@ -264,6 +275,10 @@ impl<'b> Client<'b> {
     pub(super) fn close(&mut self) {
         self.phase = Phase::Closed;
         self.timers.stop();
+        if self.outbox.is_payload_due() {
+            // Nobody is going to send the rest of this payload, and nothing can be sent before.
+            self.control.clear();
+        }
     }
 
     /// The connection is over at once. In 5.0 a server that broke the protocol is told so, unless
@@ -292,11 +307,7 @@ impl<'b> Client<'b> {
     fn leave(&mut self, code: Option<ReasonCode>) {
         self.close();
         self.control.keep_partial();
-        if self.outbox.is_payload_due() {
-            // Nobody is going to send the rest of this payload, and nothing can be sent before.
-            return;
-        }
-        if let Some(code) = code {
+        if let Some(code) = code.filter(|_| !self.outbox.is_payload_due()) {
             let disconnect = Disconnect::new(code);
             let len = wire::encoded_len(&disconnect, Version::V5);
             if len.is_ok_and(|len| len <= self.max_transmit()) {

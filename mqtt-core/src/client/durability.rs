@@ -25,7 +25,10 @@ impl Client<'_> {
     /// [`transmit`](Self::transmit). All records that are there may be written at once.
     ///
     /// A QoS 2 message is recorded as received once it was dealt with. An application whose own
-    /// data are to change exactly once writes them together with that record.
+    /// data are to change exactly once writes them together with that record. In the same way the
+    /// end of a message is recorded after [`Event::Published`](crate::Event::Published) or
+    /// [`Event::Lost`](crate::Event::Lost): after a loss of power between the two, the message is
+    /// still there, and so must be a payload that was [lent](Self::publish_lent).
     pub fn journal(&self) -> impl Iterator<Item = Record<'_>> {
         let connected = self.connected.map(|present| self.connected_record(present));
         let disconnected = self.disconnected.then_some(Record::Disconnected);
@@ -38,6 +41,7 @@ impl Client<'_> {
     pub fn journaled(&mut self, n: usize) {
         let mut left = n;
         if left > 0 && self.connected.take().is_some() {
+            self.is_recorded = self.phase != Phase::Offline;
             left -= 1;
         }
         if left > 0 && mem::take(&mut self.disconnected) {
@@ -71,14 +75,21 @@ impl Client<'_> {
                 session_present,
                 assigned_client_id,
             } => {
-                self.assign(assigned_client_id);
+                if !self.assign(assigned_client_id) {
+                    return Err(UsageError::BufferTooSmall.into());
+                }
                 self.outbox.restore_connected(session_present);
                 if !session_present {
                     self.inbox.clear();
                 }
                 self.restored_online = true;
+                // The power has ended it, and what is handed over from now on was not sent.
+                self.disconnected = self.is_durable();
             }
-            Record::Disconnected => self.restored_online = false,
+            Record::Disconnected => {
+                self.restored_online = false;
+                self.disconnected = false;
+            }
             Record::Publish {
                 id,
                 version,
@@ -119,14 +130,14 @@ impl Client<'_> {
             Reading::Payload(payload) if payload.is_new => payload.message,
             _ => None,
         };
-        let partial = partial.map(|(id, _)| Record::Received(id));
+        let partial = partial.map(|(id, _)| Record::Released(id));
         self.outbox
             .lost()
             .map(Record::Acknowledged)
             .chain(iter::once(self.connected_record(!is_lost)))
             .chain(iter::once(Record::Disconnected))
             .chain(self.inbox.snapshot())
-            .filter(move |record| Some(*record) != partial)
+            .chain(partial)
             .chain(self.outbox.snapshot())
             .chain(is_online.then(|| self.connected_record(true)))
     }
@@ -134,7 +145,7 @@ impl Client<'_> {
     fn connected_record(&self, session_present: bool) -> Record<'_> {
         Record::Connected {
             session_present,
-            assigned_client_id: core::str::from_utf8(self.assigned).unwrap_or_default(),
+            assigned_client_id: core::str::from_utf8(self.assigned()).unwrap_or_default(),
         }
     }
 

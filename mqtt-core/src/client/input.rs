@@ -260,7 +260,8 @@ impl<'b> Client<'b> {
         }
         self.aliases_out.begin(self.server.topic_alias_maximum);
         if let Some(client_id) = connack.properties.iter().find_map(assigned_client_id) {
-            self.assign(client_id);
+            // Without room for it the connection goes on all the same.
+            let _ = self.assign(client_id);
         }
         if self.is_durable() {
             // Of a connection that was lost before this was recorded, too.
@@ -298,6 +299,10 @@ impl<'b> Client<'b> {
         }
         let inbox = &self.inbox;
         let is_too_many = if self.config.version == Version::V5 {
+            // What an earlier connection was to end counts no more for the server (4.9).
+            if inbox.is_exhausted() && inbox.is_releasing() {
+                return Ok(None);
+            }
             inbox.is_exhausted() || inbox.is_full()
         } else {
             // Before 5.0 the server knows of no limit. What waits for an acknowledgement makes
@@ -322,7 +327,7 @@ impl<'b> Client<'b> {
             let known = aliases.topic(alias);
             return known.map(|_| ()).ok_or(PeerError::UnknownTopicAlias);
         }
-        if aliases.set(alias, topic) {
+        if aliases.has_room(alias, topic) && aliases.set(alias, topic) {
             Ok(())
         } else {
             Err(PeerError::TopicAliasRoom)

@@ -36,19 +36,22 @@ mod publish;
 ///   [`authentication_method`](Self::authentication_method).
 ///
 /// Any method may be called at any time, in any order, but `transmitted` right after the `transmit`
-/// that it answers.
+/// that it answers, and `journaled` right after the `journal`.
 #[derive(Debug)]
 pub struct Client<'b> {
     config: Config<'b>,
     // The session.
     outbox: Outbox<'b>,
     inbox: Inbox<'b>,
-    /// The client identifier that the server has assigned.
+    /// Where the client identifier is that the server has assigned, and its length.
     assigned: &'b mut [u8],
+    assigned_len: usize,
     /// Whether the server knew the session, until that is on stable storage.
     connected: Option<bool>,
     /// True until it is on stable storage that the connection has ended.
     disconnected: bool,
+    /// True if it is on stable storage that there is a connection.
+    is_recorded: bool,
     /// True if the messages that are being restored may have been sent.
     restored_online: bool,
     // The connection.
@@ -125,8 +128,10 @@ impl<'b> Client<'b> {
             outbox: Outbox::new(arena, slots, config.version, durable),
             inbox,
             assigned: &mut [],
+            assigned_len: 0,
             connected: None,
             disconnected: false,
+            is_recorded: false,
             restored_online: false,
             phase: Phase::Offline,
             control: Control::new(control),
@@ -234,10 +239,11 @@ impl<'b> Client<'b> {
     /// protocol. Properties are not kept: with these, [`UsageError::OutOfOrder`] unless the
     /// acknowledgement can be queued at once, and [`Error::Full`] if there is no room for it.
     pub fn acknowledge_with(&mut self, ack: &Ack<'_>) -> Result<(), Error> {
-        let (qos, is_next) = self
+        let message = self
             .inbox
             .unaccepted(ack.packet_id)
             .ok_or(UsageError::UnknownPacketId)?;
+        let (qos, is_next) = (message.qos, message.is_next);
         let packet = match qos {
             QoS::ExactlyOnce => PacketType::PubRec,
             _ => PacketType::PubAck,
@@ -249,7 +255,7 @@ impl<'b> Client<'b> {
             return Err(EncodeError::ReasonCode.into());
         }
         if ack.properties.is_empty() {
-            self.inbox.accept(ack.packet_id, ack.code);
+            self.inbox.accept(message, ack.code);
         } else {
             let wants_record = self.is_durable() && qos == QoS::ExactlyOnce;
             if !is_next || wants_record && !ack.code.is_error() || !self.may_settle() {
@@ -259,7 +265,7 @@ impl<'b> Client<'b> {
             let result = self.control.push(&AckKind(packet, *ack), version, max);
             self.note_refusal(&result);
             result?;
-            self.inbox.accept(ack.packet_id, ack.code);
+            self.inbox.accept(message, ack.code);
             self.inbox.pop();
         }
         self.settle();
@@ -374,7 +380,8 @@ impl<'b> Client<'b> {
             Source::Nothing => return,
         }
         self.timers.sent();
-        if self.phase == Phase::Closing && self.source() == Source::Nothing {
+        // DISCONNECT was the last of them.
+        if self.phase == Phase::Closing && self.control.is_empty() {
             self.close();
         }
         self.settle();
@@ -439,6 +446,8 @@ impl<'b> Client<'b> {
         match self.phase {
             Phase::Offline => Source::Nothing,
             _ if self.outbox.is_partial() && control => Source::RestOfMessage,
+            // That is DISCONNECT: messages that may be sent only now are too late.
+            Phase::Closing if self.control.is_last_partial() => Source::Control,
             Phase::Closing if messages && self.control.is_partial() => Source::RestOfControl,
             Phase::Closing if messages => Source::Messages,
             _ if control => Source::Control,
@@ -485,6 +494,7 @@ impl<'b> Client<'b> {
         }
         if let Some(id) = self.outbox.take_lost() {
             self.slot_returned();
+            self.room_returned(Resource::Messages);
             return Some(Event::Lost(id));
         }
         self.writable = false;

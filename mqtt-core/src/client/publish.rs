@@ -90,7 +90,7 @@ impl Client<'_> {
             let outbox = &mut self.outbox;
             Some(outbox.publish_enveloped(&publish, 0, Some(topic), max, now)?)
         };
-        if !is_known {
+        if !message.topic.is_empty() {
             self.aliases_out.set(alias, message.topic);
         }
         self.admit();
@@ -156,7 +156,7 @@ impl Client<'_> {
         }
         self.aliases_out
             .find(message.topic)
-            .or_else(|| self.aliases_out.vacate(message.topic.len()))
+            .or_else(|| self.aliases_out.choose(message.topic))
     }
 
     /// A message for the journal has its topic.

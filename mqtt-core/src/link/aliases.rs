@@ -6,6 +6,8 @@ pub(crate) struct Aliases<'b> {
     end: usize,
     /// The highest alias that may be used.
     maximum: u16,
+    /// No alias below this one is unused, unless it was.
+    unused: u16,
 }
 
 /// The alias and the length of the topic, which follows.
@@ -17,6 +19,7 @@ impl<'b> Aliases<'b> {
             bytes,
             end: 0,
             maximum: 0,
+            unused: 1,
         }
     }
 
@@ -24,6 +27,7 @@ impl<'b> Aliases<'b> {
     pub(crate) const fn begin(&mut self, maximum: u16) {
         self.end = 0;
         self.maximum = maximum;
+        self.unused = 1;
     }
 
     pub(crate) const fn maximum(&self) -> u16 {
@@ -49,12 +53,25 @@ impl<'b> Aliases<'b> {
         core::str::from_utf8(topic).ok()
     }
 
-    /// The alias of `topic`, which is now the most recently used.
-    pub(crate) fn find(&mut self, topic: &str) -> Option<u16> {
-        let (at, alias, _) = self.iter().find(|&(.., other)| other == topic.as_bytes())?;
-        let len = HEAD + topic.len();
-        self.bytes.get_mut(at..self.end)?.rotate_left(len);
-        Some(alias)
+    /// The alias of `topic`.
+    pub(crate) fn find(&self, topic: &str) -> Option<u16> {
+        let is_it = |&(.., other): &(usize, u16, &[u8])| other == topic.as_bytes();
+        self.iter().find(is_it).map(|(_, alias, _)| alias)
+    }
+
+    /// An alias that `topic` can get: one that was not used yet, or that of the least recently used
+    /// topic.
+    pub(crate) fn choose(&mut self, topic: &str) -> Option<u16> {
+        if HEAD + topic.len() > self.bytes.len() {
+            return None;
+        }
+        while self.unused <= self.maximum && self.topic(self.unused).is_some() {
+            self.unused += 1;
+        }
+        if self.unused <= self.maximum {
+            return Some(self.unused);
+        }
+        self.iter().next().map(|(_, alias, _)| alias)
     }
 
     /// Where the entry of `alias` is, and its length.
@@ -69,13 +86,22 @@ impl<'b> Aliases<'b> {
         self.end - freed + HEAD + topic.len() <= self.bytes.len()
     }
 
-    /// Has `alias` stand for `topic`; false if there is no room.
+    /// Has `alias` stand for `topic`, the most recently used one now; those used least recently make
+    /// room. False if there can be none.
     pub(crate) fn set(&mut self, alias: u16, topic: &str) -> bool {
-        if !self.has_room(alias, topic) {
+        let len = HEAD + topic.len();
+        if len > self.bytes.len() {
             return false;
         }
         if let Some((at, len)) = self.entry(alias) {
             self.remove(at, len);
+        }
+        while self.end + len > self.bytes.len() {
+            let oldest = self.iter().next().map(|(at, _, topic)| (at, topic.len()));
+            let Some((at, len)) = oldest else {
+                return false;
+            };
+            self.remove(at, HEAD + len);
         }
         // No topic of a packet is longer.
         let len = u16::try_from(topic.len()).unwrap_or(u16::MAX);
@@ -91,28 +117,6 @@ impl<'b> Aliases<'b> {
             }
         }
         true
-    }
-
-    /// An alias for a topic of `len` bytes: one that is not in use, or that of the least recently
-    /// used topics that have to make room. `None` if there never is any.
-    pub(crate) fn vacate(&mut self, len: usize) -> Option<u16> {
-        if self.maximum == 0 || HEAD + len > self.bytes.len() {
-            return None;
-        }
-        let mut alias = None;
-        loop {
-            let in_use = self.iter().count();
-            if alias.is_none() && in_use < usize::from(self.maximum) {
-                alias = (1..=self.maximum).find(|&new| self.topic(new).is_none());
-            }
-            if alias.is_some() && self.end + HEAD + len <= self.bytes.len() {
-                return alias;
-            }
-            let (at, oldest, topic) = self.iter().next()?;
-            let len = HEAD + topic.len();
-            self.remove(at, len);
-            alias = Some(oldest);
-        }
     }
 
     fn remove(&mut self, at: usize, len: usize) {
@@ -145,35 +149,31 @@ mod tests {
                 model.iter().map(|(_, topic)| HEAD + topic.len()).sum()
             };
             for (by_hand, number, topic) in steps {
-                let mut changed = model.clone();
-                if by_hand {
-                    changed.retain(|&(alias, _)| alias != number);
-                    changed.push((number, topic.clone()));
-                    let fits = size(&changed) <= capacity;
-                    prop_assert_eq!(aliases.set(number, &topic), fits);
-                    if fits {
-                        model = changed;
-                    }
-                } else if let Some(at) = model.iter().position(|(_, other)| *other == topic) {
-                    let entry = model.remove(at);
-                    prop_assert_eq!(aliases.find(&topic), Some(entry.0));
-                    model.push(entry);
+                let known = model.iter().find(|(_, other)| *other == topic);
+                prop_assert_eq!(aliases.find(&topic), known.map(|&(alias, _)| alias));
+                let has_room = size(&model) + HEAD + topic.len() <= capacity
+                    + model.iter().find(|(alias, _)| *alias == number)
+                        .map_or(0, |(_, topic)| HEAD + topic.len());
+                prop_assert_eq!(aliases.has_room(number, &topic), has_room);
+                let fits = HEAD + topic.len() <= capacity;
+                let alias = if by_hand {
+                    Some(number)
+                } else if let Some(&(alias, _)) = known {
+                    Some(alias)
                 } else {
-                    prop_assert_eq!(aliases.find(&topic), None);
-                    let alias = aliases.vacate(topic.len());
-                    prop_assert_eq!(alias.is_some(), maximum > 0 && HEAD + topic.len() <= capacity);
-                    if let Some(alias) = alias {
-                        // Only the least recently used have gone, and no more than had to.
-                        let gone = model.len() - aliases.iter().count();
-                        if gone > 0 {
-                            let before = &model[gone - 1..];
-                            let full = before.len() >= usize::from(maximum);
-                            prop_assert!(full || size(before) + HEAD + topic.len() > capacity);
-                        }
-                        model.drain(..gone);
-                        prop_assert!(model.iter().all(|&(other, _)| other != alias));
-                        prop_assert!(aliases.set(alias, &topic));
+                    let alias = aliases.choose(&topic);
+                    let unused = (1..=maximum).any(|n| model.iter().all(|&(used, _)| used != n));
+                    prop_assert_eq!(alias.is_some(), fits && (unused || !model.is_empty()));
+                    alias
+                };
+                if let Some(alias) = alias {
+                    prop_assert_eq!(aliases.set(alias, &topic), fits);
+                    if fits {
+                        model.retain(|&(other, _)| other != alias);
                         model.push((alias, topic));
+                        while size(&model) > capacity {
+                            model.remove(0);
+                        }
                     }
                 }
                 let entries: Vec<_> = aliases

@@ -46,6 +46,11 @@ impl<'b> Control<'b> {
         self.partial != 0
     }
 
+    /// True if only the rest of the last packet is left.
+    pub(crate) const fn is_last_partial(&self) -> bool {
+        self.partial != 0 && self.partial == self.end - self.start
+    }
+
     pub(crate) fn unsent(&self) -> &[u8] {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
@@ -156,7 +161,7 @@ impl<'b> Control<'b> {
     /// Gives away `len` bytes of the memory, if a packet of `kept` bytes can be queued in the rest.
     pub(crate) fn split_off(&mut self, len: usize, kept: usize) -> Option<&'b mut [u8]> {
         let rest = self.bytes.len().checked_sub(len)?;
-        if rest < Self::capacity_for(kept) || rest < self.end - self.start {
+        if rest < Self::capacity_for(kept) || rest < self.end - self.start + RESERVE {
             return None;
         }
         self.move_to_front();

@@ -100,8 +100,19 @@ pub(crate) struct Inbox<'b> {
     /// The queue of QoS 2 messages to be completed: where it begins, how long it is, and how many
     /// at its front are recorded.
     released: Released,
+    /// How many messages at the front of the queue have been dealt with and want no record.
+    recorded: usize,
     /// True if changes count once they are on stable storage.
     durable: bool,
+}
+
+/// A message that waits to be dealt with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unaccepted {
+    n: usize,
+    pub(crate) qos: QoS,
+    /// True if its acknowledgement would be the next to leave, at once.
+    pub(crate) is_next: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -135,6 +146,7 @@ impl<'b> Inbox<'b> {
             displaced: 0,
             at_least_once: 0,
             released: Released::default(),
+            recorded: 0,
             durable,
         }
     }
@@ -261,6 +273,11 @@ impl<'b> Inbox<'b> {
         self.received + self.at_least_once >= self.cells.len()
     }
 
+    /// True if an identifier is new again once that is recorded.
+    pub(crate) const fn is_releasing(&self) -> bool {
+        self.released.recorded < self.released.len
+    }
+
     /// Whether a message is new.
     pub(crate) fn delivery(&self, id: PacketId, qos: QoS) -> Delivery {
         if qos != QoS::ExactlyOnce || !self.is_received(id) {
@@ -275,7 +292,11 @@ impl<'b> Inbox<'b> {
 
     fn position(&self, id: PacketId, flags: u8, mask: u8) -> Option<usize> {
         let is_it = |m: &Unacknowledged| m.id == id.get() && m.flags & mask == flags;
-        (0..self.len).find(|&n| self.queued(n).is_some_and(is_it))
+        let is_there = |&n: &usize| self.queued(n).is_some_and(is_it);
+        // Servers count identifiers up.
+        let front = self.queued(0)?.id;
+        let guess = Some(usize::from(id.get().wrapping_sub(front))).filter(is_there);
+        guess.or_else(|| (0..self.len).find(is_there))
     }
 
     /// True if the QoS 2 message `id` has not had its PUBREC.
@@ -324,27 +345,22 @@ impl<'b> Inbox<'b> {
         }
     }
 
-    /// Finds a message that waits to be dealt with: its QoS, and whether its acknowledgement would
-    /// be the next to leave, at once.
-    pub(crate) fn unaccepted(&self, id: PacketId) -> Option<(QoS, bool)> {
+    /// Finds a message that waits to be dealt with.
+    pub(crate) fn unaccepted(&self, id: PacketId) -> Option<Unaccepted> {
         let n = self.position(id, 0, Unacknowledged::ACCEPTED)?;
         let message = self.queued(n)?;
-        Some((
-            message.qos(),
-            n == 0 && !message.is(Unacknowledged::EARLIER),
-        ))
+        Some(Unaccepted {
+            n,
+            qos: message.qos(),
+            is_next: n == 0 && !message.is(Unacknowledged::EARLIER),
+        })
     }
 
-    /// Marks a message as dealt with. False if it does not wait for that.
-    pub(crate) fn accept(&mut self, id: PacketId, code: ReasonCode) -> bool {
-        let n = self.position(id, 0, Unacknowledged::ACCEPTED);
-        match n.and_then(|n| self.queued_mut(n)) {
-            Some(message) => {
-                message.code = code;
-                message.flags |= Unacknowledged::ACCEPTED;
-                true
-            }
-            None => false,
+    /// Marks a message as dealt with.
+    pub(crate) fn accept(&mut self, message: Unaccepted, code: ReasonCode) {
+        if let Some(message) = self.queued_mut(message.n) {
+            message.code = code;
+            message.flags |= Unacknowledged::ACCEPTED;
         }
     }
 
@@ -381,6 +397,7 @@ impl<'b> Inbox<'b> {
         };
         self.front = self.at(self.front, 1);
         self.len -= 1;
+        self.recorded = self.recorded.saturating_sub(1);
         match (front.qos(), PacketId::new(front.id)) {
             (QoS::ExactlyOnce, Some(id)) if front.code.is_error() => {
                 self.remove(id);
@@ -422,9 +439,10 @@ impl<'b> Inbox<'b> {
         self.released.recorded -= 1;
     }
 
-    /// The messages that were dealt with, as far as the order of acknowledging goes.
+    /// The messages that were dealt with, as far as the order of acknowledging goes, but for those
+    /// at the front that are recorded.
     fn accepted(&self) -> impl Iterator<Item = &Unacknowledged> {
-        let queued = (0..self.len).filter_map(|n| self.queued(n));
+        let queued = (self.recorded..self.len).filter_map(|n| self.queued(n));
         queued.take_while(|message| message.is(Unacknowledged::ACCEPTED))
     }
 
@@ -443,14 +461,16 @@ impl<'b> Inbox<'b> {
     /// The first `n` changes of [`journal`](Self::journal) are on stable storage.
     pub(crate) fn journaled(&mut self, n: usize) {
         let mut left = n;
-        for at in 0..self.accepted().count() {
-            if let Some(message) = self.queued_mut(at).filter(|m| m.wants_record()) {
+        while self.accepted().next().is_some() {
+            let message = self.queued_mut(self.recorded);
+            if let Some(message) = message.filter(|message| message.wants_record()) {
                 if left == 0 {
                     return;
                 }
                 message.flags |= Unacknowledged::RECORDED;
                 left -= 1;
             }
+            self.recorded += 1;
         }
         while left > 0 && self.released.recorded < self.released.len {
             if let Some(id) = PacketId::new(self.released_at(self.released.recorded)) {
@@ -461,17 +481,18 @@ impl<'b> Inbox<'b> {
         }
     }
 
-    /// The received QoS 2 identifiers as records.
+    /// The received QoS 2 identifiers as records: all, less those that were not dealt with.
     pub(crate) fn snapshot(&self) -> impl Iterator<Item = Record<'_>> {
-        self.cells
-            .iter()
-            .filter_map(|cell| PacketId::new(cell.received))
-            .filter(|&id| {
-                let flags = Unacknowledged::EXACTLY_ONCE;
-                let mask = flags | Unacknowledged::RECORDED;
-                self.position(id, flags, mask).is_none()
-            })
+        let received = self.cells.iter().map(|cell| cell.received);
+        let flags = Unacknowledged::EXACTLY_ONCE;
+        let queued = (0..self.len).filter_map(|n| self.queued(n));
+        let unrecorded =
+            queued.filter(move |m| m.flags & (flags | Unacknowledged::RECORDED) == flags);
+        let unrecorded = unrecorded.map(|message| message.id);
+        received
+            .filter_map(PacketId::new)
             .map(Record::Received)
+            .chain(unrecorded.filter_map(PacketId::new).map(Record::Released))
     }
 
     /// The connection is lost. The server sends again what was not acknowledged: QoS 1 as if it
@@ -479,6 +500,7 @@ impl<'b> Inbox<'b> {
     /// (`keep`), or whose record is due, keep their place.
     pub(crate) fn connection_lost(&mut self, keep: bool) {
         self.released = Released::default();
+        self.recorded = 0;
         if !keep {
             self.accept_last();
         }
@@ -504,7 +526,7 @@ impl<'b> Inbox<'b> {
         self.cells.fill(Inbound::EMPTY);
         (self.front, self.len, self.at_least_once) = (0, 0, 0);
         self.released = Released::default();
-        (self.received, self.displaced) = (0, 0);
+        (self.received, self.displaced, self.recorded) = (0, 0, 0);
     }
 }
 
@@ -519,6 +541,14 @@ mod tests {
 
     fn id(id: u16) -> PacketId {
         PacketId::new(id).unwrap()
+    }
+
+    fn accept(inbox: &mut Inbox<'_>, id: PacketId) -> bool {
+        let message = inbox.unaccepted(id);
+        if let Some(message) = message {
+            inbox.accept(message, OK);
+        }
+        message.is_some()
     }
 
     fn puback(number: u16) -> Due {
@@ -560,14 +590,14 @@ mod tests {
                 inbox.push(id(round * 3 + n), QoS::AtLeastOnce);
             }
             assert!(inbox.is_full());
-            assert!(inbox.accept(id(round * 3 + 3), OK));
-            assert!(!inbox.accept(id(round * 3 + 3), OK));
+            assert!(accept(&mut inbox, id(round * 3 + 3)));
+            assert!(!accept(&mut inbox, id(round * 3 + 3)));
             assert_eq!(inbox.due(), None);
-            assert!(inbox.accept(id(round * 3 + 1), OK));
+            assert!(accept(&mut inbox, id(round * 3 + 1)));
             assert_eq!(inbox.due(), Some(puback(round * 3 + 1)));
             inbox.pop();
             assert_eq!(inbox.due(), None);
-            assert!(inbox.accept(id(round * 3 + 2), OK));
+            assert!(accept(&mut inbox, id(round * 3 + 2)));
             inbox.pop();
             assert_eq!(inbox.due(), Some(puback(round * 3 + 3)));
             inbox.pop();
@@ -590,13 +620,13 @@ mod tests {
             }
             inbox.push(id(number), qos);
         }
-        assert!(inbox.accept(id(3), OK));
+        assert!(accept(&mut inbox, id(3)));
         inbox.connection_lost(true);
-        assert!(!inbox.accept(id(1), OK));
+        assert!(!accept(&mut inbox, id(1)));
         assert_eq!(inbox.delivery(id(1), QoS::AtLeastOnce), Delivery::New);
         assert_eq!(inbox.delivery(id(2), QoS::ExactlyOnce), Delivery::Queued);
         assert_eq!(inbox.delivery(id(3), QoS::ExactlyOnce), Delivery::Queued);
-        assert!(inbox.accept(id(2), OK));
+        assert!(accept(&mut inbox, id(2)));
         // 2 has come again, 3 has not.
         inbox.repeated(id(2));
         let pubrec = Due::Acknowledge(PacketType::PubRec, id(2), OK);

@@ -22,6 +22,8 @@ impl Outbox<'_> {
         let acknowledged = self.ids(State::Acknowledged).map(Record::Acknowledged);
         let accepted = self.slots.iter(State::Accepted);
         let accepted = accepted.filter_map(|index| self.record(index));
+        // Lost messages have given away their room, but not in the journal.
+        let accepted = accepted.take_while(|_| self.count(State::Lost) == 0);
         done.chain(acknowledged).chain(accepted)
     }
 
@@ -37,12 +39,23 @@ impl Outbox<'_> {
                 State::Released
             };
             self.slots.set_state(index, state);
-        } else if let Some(index) = self.slots.first(State::Accepted) {
+        } else if let (Some(index), 0) =
+            (self.slots.first(State::Accepted), self.count(State::Lost))
+        {
             self.slots.set_state(index, State::Waiting);
         } else {
             return false;
         }
         true
+    }
+
+    /// The server has begun a new session, and the messages that are left were never sent. The
+    /// journal does not know that of those which were there during an earlier connection.
+    pub(super) fn record_again(&mut self) {
+        self.misjudged = false;
+        while let Some(index) = self.slots.last(State::Waiting) {
+            self.slots.set_state_first(index, State::Accepted);
+        }
     }
 
     /// The messages as records, the lost ones not among them.
@@ -75,8 +88,12 @@ impl Outbox<'_> {
         if publish.packet_id != Some(id) || !is_whole && !publish.payload.is_empty() {
             return Err(UsageError::Record.into());
         }
-        if self.slots.find(id).is_some() {
-            return Err(UsageError::Record.into());
+        if let Some(index) = self.slots.find(id) {
+            // It is recorded again for a new session.
+            if !matches!(self.slots.state(index), State::Waiting | State::Lost) {
+                return Err(UsageError::Record.into());
+            }
+            self.restore_done(id);
         }
         let index = self.slots.vacancy_for(id);
         let index = index.ok_or(UsageError::BufferTooSmall)?;

@@ -22,6 +22,8 @@ pub(crate) struct Outbox<'b> {
     holes: bool,
     /// The message that is being sent on its own, out of its envelope.
     single: Option<Single>,
+    /// True if the journal takes messages that were never sent for such that may have been.
+    misjudged: bool,
     /// How many of the messages are of QoS 0: payloads that are with the application.
     at_most_once: u16,
     /// When the first of the messages that wait expires, or earlier; in seconds.
@@ -139,6 +141,7 @@ impl<'b> Outbox<'b> {
             durable,
             holes: false,
             single: None,
+            misjudged: false,
             at_most_once: 0,
             expiry: None,
         }
@@ -297,7 +300,8 @@ impl<'b> Outbox<'b> {
                 _ => None,
             });
         if let Some(interval) = interval {
-            let expiry = now.saturating_add(interval).max(1);
+            // Both seconds are rounded down: this one is surely over.
+            let expiry = now.saturating_add(interval).saturating_add(1);
             self.slots.set_expiry(index, expiry);
             self.expiry = Some(self.expiry.map_or(expiry, |first| first.min(expiry)));
         }
@@ -404,7 +408,7 @@ impl<'b> Outbox<'b> {
                 break;
             }
             if expiry > 0 {
-                self.set_expiry_interval(index, expiry.saturating_sub(now));
+                self.reduce_expiry(index, expiry.saturating_sub(now + 1).max(1));
             }
             if single {
                 self.begin_single(index, qos);
@@ -414,12 +418,13 @@ impl<'b> Outbox<'b> {
     }
 
     /// The message leaves with what is left of its time.
-    fn set_expiry_interval(&mut self, index: Index, seconds: u32) {
+    fn reduce_expiry(&mut self, index: Index, seconds: u32) {
         let packet = self.arena.packet_mut(self.offset(index));
         let start = head_start(packet);
         let packet = packet.get_mut(start..).unwrap_or_default();
-        if let Some(field) = expiry_at(packet).and_then(|at| packet.get_mut(at..at + 4)) {
-            field.copy_from_slice(&seconds.to_be_bytes());
+        let field = expiry_at(packet).and_then(|at| packet.get_mut(at..)?.first_chunk_mut());
+        if let Some(field) = field {
+            *field = seconds.min(u32::from_be_bytes(*field)).to_be_bytes();
         }
     }
 
@@ -541,7 +546,11 @@ impl<'b> Outbox<'b> {
                 self.settle(index);
                 Settled::Done
             }
-            Some(_) => Settled::Unexpected,
+            Some(index) => match self.slots.state(index) {
+                // Of these the server may know more than we do, from before.
+                State::Accepted | State::Waiting | State::Settled | State::Lost => Settled::Unknown,
+                _ => Settled::Unexpected,
+            },
             None => Settled::Unknown,
         }
     }
@@ -650,8 +659,9 @@ impl<'b> Outbox<'b> {
     }
 
     /// The connection is lost: nothing may be sent before the next one, QoS 0 messages not sent
-    /// are gone, what was sent is marked as a repeat, requests will not be answered.
-    pub(crate) fn connection_lost(&mut self) {
+    /// are gone, what was sent is marked as a repeat, requests will not be answered. The journal may
+    /// know of the connection (`is_recorded`).
+    pub(crate) fn connection_lost(&mut self, is_recorded: bool) {
         let begun = self.single.take().filter(|single| single.sent > 0);
         let mut at = self.slots.first(State::Stored);
         while let Some(index) = at {
@@ -668,11 +678,13 @@ impl<'b> Outbox<'b> {
         let mut at = self.oldest();
         while let Some(index) = at {
             at = Stored(&mut self.slots).next(index);
-            if qos(self.flags(index)) == QoS::AtMostOnce {
+            let flags = self.flags(index);
+            if qos(flags) == QoS::AtMostOnce {
                 // Its payload was with the application: at this QoS no other has a slot.
                 self.lose(index);
             } else {
                 self.remove_alias(index);
+                self.misjudged |= is_recorded && flags & DUP == 0;
             }
         }
         self.slots.set_state_all(State::Releasing, State::Released);
@@ -722,6 +734,9 @@ impl<'b> Outbox<'b> {
             self.arena.rewind(self.offset(first));
         }
         self.reclaim();
+        if self.misjudged && !session_present {
+            self.record_again();
+        }
     }
 
     /// Takes the next identifier whose loss is to be reported.

@@ -154,7 +154,7 @@ proptest! {
                 Step::Reconnect { kept, quota: next } => {
                     let begun = !wire.is_empty();
                     wire.clear();
-                    outbox.connection_lost();
+                    outbox.connection_lost(false);
                     outbox.resume(kept, |_, _| true);
                     outbox.admit(next, 0);
                     quota = next;

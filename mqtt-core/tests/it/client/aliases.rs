@@ -350,7 +350,7 @@ fn a_message_that_sets_an_alias_does_not_expire() {
         p.stall(false);
         p.sends(&[
             "PUBLISH q1 #1 t 'first'",
-            "PUBLISH q1 #2 a '2' [MessageExpiryInterval(0), TopicAlias(1)]",
+            "PUBLISH q1 #2 a '2' [MessageExpiryInterval(1), TopicAlias(1)]",
             "PUBLISH q0  '3' [TopicAlias(1)]",
         ]);
     });

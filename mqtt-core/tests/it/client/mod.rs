@@ -10,6 +10,7 @@ mod broker;
 mod conformance_handshake;
 mod conformance_messages;
 mod connect;
+mod corners;
 mod expiry;
 mod journal;
 mod keep_alive;
