@@ -6,7 +6,6 @@
 mod acknowledge;
 mod aliases;
 mod assigned;
-mod broker;
 mod conformance_handshake;
 mod conformance_messages;
 mod connect;
