@@ -5,8 +5,9 @@ use core::{iter, mem};
 use super::Client;
 use crate::config::Durability;
 use crate::error::{Error, Resource, UsageError};
-use crate::link::{Phase, Reading};
+use crate::link::{Payload, Phase, Reading};
 use crate::session::{Record, State};
+use crate::wire::QoS;
 
 impl Client<'_> {
     /// What the session survives, as configured.
@@ -41,7 +42,7 @@ impl Client<'_> {
     pub fn journaled(&mut self, n: usize) {
         let mut left = n;
         if left > 0 && self.connected.take().is_some() {
-            self.is_recorded = self.phase != Phase::Offline;
+            self.is_recorded = !self.disconnected;
             left -= 1;
         }
         if left > 0 && mem::take(&mut self.disconnected) {
@@ -127,10 +128,13 @@ impl Client<'_> {
         };
         // A message of which only the beginning was received.
         let partial = match self.reading {
-            Reading::Payload(payload) if payload.is_new => payload.message,
+            Reading::Payload(Payload {
+                message: Some((id, QoS::ExactlyOnce)),
+                is_new: true,
+                ..
+            }) => Some(Record::Released(id)),
             _ => None,
         };
-        let partial = partial.map(|(id, _)| Record::Released(id));
         self.outbox
             .lost()
             .map(Record::Acknowledged)

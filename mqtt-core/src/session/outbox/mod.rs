@@ -684,7 +684,8 @@ impl<'b> Outbox<'b> {
                 self.lose(index);
             } else {
                 self.remove_alias(index);
-                self.misjudged |= is_recorded && flags & DUP == 0;
+                let has_record = self.slots.state(index) == State::Waiting;
+                self.misjudged |= is_recorded && has_record && flags & DUP == 0;
             }
         }
         self.slots.set_state_all(State::Releasing, State::Released);

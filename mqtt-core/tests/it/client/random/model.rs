@@ -67,10 +67,11 @@ struct Sending {
 impl Sending {
     /// True if it was never sent, as far as the client knows, and must not be now.
     fn has_expired(&self, now: u32) -> bool {
+        // Both are whole seconds, so that one more may be left.
         let end = self
             .what
             .interval
-            .map(|interval| self.what.since + interval);
+            .map(|interval| self.what.since + interval + 1);
         self.begun.is_none() && !self.restored && end.is_some_and(|end| end <= now)
     }
 
@@ -189,8 +190,11 @@ impl Model {
         let (note, sending) = self.message(id);
         assert_eq!(sending.what.qos, qos);
         let again = qos != QoS::AtMostOnce && sending.recorded;
-        assert!(!again, "{note:?} is recorded again");
+        // For a new session, to say that the one before has never seen it.
+        let may_be_again = sending.begun.is_none();
+        assert!(!again || may_be_again, "{note:?} is recorded again");
         sending.recorded = true;
+        sending.may_be_gone = false;
         self.sending.get_mut(&note).unwrap().may_be_sent = self.recorded_online;
     }
 
@@ -265,9 +269,9 @@ impl Model {
         if is_first && !sending.restored {
             // The time that it has waited is taken off: up to the connection, and perhaps up to now.
             let since = sending.what.since;
-            let range = (since + full).saturating_sub(now)
-                ..=(since + full).saturating_sub(online_since.max(since));
-            let in_time = (interval > 0 || with_alias) && range.contains(&interval);
+            let left = |moment| (since + full).saturating_sub(moment).max(1).min(full);
+            let range = left(now)..=left(online_since.max(since));
+            let in_time = range.contains(&interval) || with_alias && interval <= *range.end();
             assert!(in_time, "{note:?}: {interval} s, not {range:?}");
         }
     }

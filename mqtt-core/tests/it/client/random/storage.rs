@@ -12,6 +12,8 @@ use super::heads::Head;
 pub(super) struct Session {
     /// PUBLISH packets by identifier.
     messages: BTreeMap<PacketId, Vec<u8>>,
+    /// Messages that a new session may have recorded again.
+    again: BTreeSet<PacketId>,
     /// Messages of which the server has sent PUBREC.
     acknowledged: BTreeSet<PacketId>,
     /// Messages whose loss is to be reported.
@@ -29,9 +31,11 @@ impl Session {
             } => {
                 self.received.clear();
                 self.lost.append(&mut self.acknowledged);
+                self.again = self.messages.keys().copied().collect();
             }
             Record::Publish { id, packet, .. } => {
-                assert!(!self.is_live(id), "{record:?}: in use");
+                let is_again = self.again.remove(&id) && self.messages.remove(&id).is_some();
+                assert!(is_again || !self.is_live(id), "{record:?}: in use");
                 if packet[0] & 0b110 != 0 {
                     self.messages.insert(id, packet.to_vec());
                 }
@@ -41,6 +45,7 @@ impl Session {
                 assert!(self.acknowledged.insert(id), "{record:?} again");
             }
             Record::Done(id) => {
+                self.again.remove(&id);
                 self.messages.remove(&id);
                 self.acknowledged.remove(&id);
                 self.lost.remove(&id);
