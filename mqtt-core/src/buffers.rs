@@ -11,7 +11,8 @@ pub struct Buffers<'b> {
     /// less than CONNECT needs, holds all packets but PUBLISH. The rest holds messages: QoS 0 until they are sent, QoS 1
     /// until PUBACK, QoS 2 until PUBREC.
     pub tx: &'b mut [u8],
-    /// One for each message from QoS 1 up and each request in flight, at most 65,535.
+    /// One for each message from QoS 1 up or with a lent payload, and each request in flight, at
+    /// most 65,535.
     pub slots: &'b mut [Slot],
     /// One for each received message from QoS 1 up that is in flight, at most 65,535. With
     /// none, only QoS 0 can be received. In 5.0 the server is told; before, provide as many as it

@@ -31,8 +31,9 @@ pub struct Config<'b> {
     /// The highest topic alias that the server may use, 5.0 only; 0 for none. What they stand for
     /// is kept in [`Buffers::aliases_in`](crate::Buffers::aliases_in).
     pub topic_alias_maximum: u16,
-    /// True to have QoS 0 messages sent with topic aliases, as far as the server allows; 5.0 only.
-    /// The topics used last are kept in [`Buffers::aliases_out`](crate::Buffers::aliases_out).
+    /// True to have messages sent with topic aliases, as far as the server allows; 5.0 only, and
+    /// with [`Durability::WriteAhead`] only those of QoS 0. The topics used last are kept in
+    /// [`Buffers::aliases_out`](crate::Buffers::aliases_out).
     pub automatic_topic_aliases: bool,
     /// Further CONNECT properties, 5.0 only. Session Expiry Interval, Receive Maximum and Topic
     /// Alias Maximum are not among them: the client sets these itself.

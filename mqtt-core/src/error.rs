@@ -219,9 +219,9 @@ pub enum UsageError {
     SharedNotAvailable,
     /// A subscription identifier for a server without them.
     SubscriptionIdentifierNotAvailable,
-    /// A topic alias above QoS 0, beyond the server's Topic Alias Maximum `[MQTT-3.3.2-9]`, that
-    /// stands for no topic, or for one that
-    /// [`Buffers::aliases_out`](crate::Buffers::aliases_out) has no room for.
+    /// A topic alias beyond the server's Topic Alias Maximum `[MQTT-3.3.2-9]`, that stands for no
+    /// topic, or for one that [`Buffers::aliases_out`](crate::Buffers::aliases_out) has no room
+    /// for; or one for a lent payload, or above QoS 0 for the journal.
     TopicAlias,
     /// A payload together with the length of one that stays with the application.
     Payload,

@@ -37,7 +37,7 @@ pub enum Event<'i> {
     Aborted,
     /// A QoS 1 or 2 message of ours is through (PUBACK, PUBCOMP), or, if the code is an error,
     /// was turned down (PUBACK, PUBREC). PUBCOMP always means that the server has the message, so
-    /// its code is given as success.
+    /// its code is given as success. In a journal it is recorded after this.
     Published(Ack<'i>),
     /// The answer to a subscription.
     Subscribed(SubAck<'i>),

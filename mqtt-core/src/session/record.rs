@@ -18,9 +18,10 @@ pub enum Record<'a> {
     },
     /// The connection has ended. From here on, messages were not sent.
     Disconnected,
-    /// A message above QoS 0 was handed over.
+    /// A message was handed over. If there is one of this identifier already, it is the same, and
+    /// this one counts. At QoS 0 it has a lent payload and is not restored.
     Publish {
-        /// Its identifier, which is also in the packet.
+        /// Its identifier, which above QoS 0 is also in the packet.
         id: PacketId,
         /// The version that the packet is written in.
         version: Version,
