@@ -33,14 +33,22 @@ impl Client<'_> {
     pub fn journal(&self) -> impl Iterator<Item = Record<'_>> {
         let connected = self.connected.map(|present| self.connected_record(present));
         let disconnected = self.disconnected.then_some(Record::Disconnected);
-        let link = connected.into_iter().chain(disconnected);
-        link.chain(self.outbox.journal())
+        // They count if a new session has begun.
+        let is_new = self.connected == Some(false);
+        let unsent = self.outbox.unsent().take_while(move |_| is_new);
+        unsent
+            .chain(connected)
+            .chain(disconnected)
+            .chain(self.outbox.journal())
             .chain(self.inbox.journal())
     }
 
     /// Notes that the first `n` records of [`journal`](Self::journal) are on stable storage.
     pub fn journaled(&mut self, n: usize) {
         let mut left = n;
+        if self.connected == Some(false) {
+            left = self.outbox.unsent_journaled(left);
+        }
         if left > 0 && self.connected.take().is_some() {
             self.is_recorded = !self.disconnected;
             left -= 1;
@@ -102,6 +110,7 @@ impl Client<'_> {
                 let now = self.timers.seconds();
                 self.outbox.restore(id, packet, self.restored_online, now)?;
             }
+            Record::Unsent(id) => self.outbox.restore_unsent(id),
             Record::Acknowledged(id) => self.outbox.restore_acknowledged(id)?,
             Record::Done(id) => self.outbox.restore_done(id),
             Record::Received(id) => {

@@ -516,7 +516,7 @@ impl<'b> Client<'b> {
 
     /// Lets messages be sent that wait, if only for those before them.
     fn admit_next(&mut self) {
-        if self.outbox.waiting() > 0 {
+        if self.outbox.waiting() > 0 && self.connected.is_none() {
             self.outbox
                 .admit(self.server.receive_maximum, self.timers.seconds());
         }

@@ -18,8 +18,7 @@ pub enum Record<'a> {
     },
     /// The connection has ended. From here on, messages were not sent.
     Disconnected,
-    /// A message was handed over. If there is one of this identifier already, it is the same, and
-    /// this one counts. At QoS 0 it has a lent payload and is not restored.
+    /// A message was handed over. At QoS 0 it has a lent payload and is not restored.
     Publish {
         /// Its identifier, which above QoS 0 is also in the packet.
         id: PacketId,
@@ -36,6 +35,8 @@ pub enum Record<'a> {
     Received(PacketId),
     /// The server will not repeat that message.
     Released(PacketId),
+    /// A message that was there during a connection had to wait and was not sent.
+    Unsent(PacketId),
 }
 
 impl<'a> Record<'a> {
@@ -52,6 +53,7 @@ impl<'a> Record<'a> {
             Self::Done(id) => (5, 0, Some(id)),
             Self::Received(id) => (6, 0, Some(id)),
             Self::Released(id) => (7, 0, Some(id)),
+            Self::Unsent(id) => (8, 0, Some(id)),
         };
         let [high, low] = id.map_or(0, PacketId::get).to_be_bytes();
         [kind, detail, high, low]
@@ -89,6 +91,7 @@ impl<'a> Record<'a> {
             5 => Self::Done(id?),
             6 => Self::Received(id?),
             7 => Self::Released(id?),
+            8 => Self::Unsent(id?),
             _ => return None,
         };
         // Nothing may be left over that would not be written again.
@@ -122,6 +125,7 @@ mod tests {
             Record::Done(id),
             Record::Received(id),
             Record::Released(id),
+            Record::Unsent(id),
         ];
         for (n, record) in records.into_iter().enumerate() {
             let (head, body) = (record.head(), record.body());
@@ -141,7 +145,7 @@ mod tests {
     fn what_is_no_record() {
         for (head, body) in [
             ([0, 0, 0, 0], &b""[..]),
-            ([8, 0, 0, 1], b""),
+            ([9, 0, 0, 1], b""),
             ([5, 0, 0, 0], b""),
             ([5, 1, 0, 1], b""),
             ([5, 0, 0, 1], b"x"),

@@ -19,6 +19,8 @@ pub struct Slot {
     prev: u16,
     next: u16,
     state: State,
+    /// True if it is to be recorded that the message was not sent.
+    unsent: bool,
 }
 
 impl Slot {
@@ -30,6 +32,7 @@ impl Slot {
         prev: NONE,
         next: NONE,
         state: State::Free,
+        unsent: false,
     };
 }
 
@@ -150,6 +153,16 @@ impl<'b> Slots<'b> {
     pub(super) fn set_expiry(&mut self, Index(index): Index, expiry: u32) {
         if let Some(slot) = self.slot_mut(index) {
             slot.expiry = expiry;
+        }
+    }
+
+    pub(super) fn unsent(&self, Index(index): Index) -> bool {
+        self.slot(index).unsent
+    }
+
+    pub(super) fn set_unsent(&mut self, Index(index): Index, unsent: bool) {
+        if let Some(slot) = self.slot_mut(index) {
+            slot.unsent = unsent;
         }
     }
 

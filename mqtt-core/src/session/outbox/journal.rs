@@ -49,20 +49,37 @@ impl Outbox<'_> {
         true
     }
 
-    /// The server has begun a new session, and the messages that are left were never sent. The
-    /// journal does not know that of those which were there during an earlier connection.
-    pub(super) fn record_again(&mut self) {
-        self.misjudged = false;
-        while let Some(index) = self.slots.last(State::Waiting) {
-            self.slots.set_state_first(index, State::Accepted);
-        }
+    /// Messages that the journal takes for such that may have been sent, and that were not.
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = Record<'_>> {
+        let unsent = self.slots.iter(State::Waiting);
+        let unsent = unsent.filter(|&index| self.slots.unsent(index));
+        unsent
+            .filter_map(|index| self.slots.id(index))
+            .map(Record::Unsent)
     }
 
-    /// The messages as records, the lost ones not among them.
+    /// The first `n` of [`unsent`](Self::unsent) are on stable storage. Returns how many of `n` are
+    /// left.
+    pub(crate) fn unsent_journaled(&mut self, n: usize) -> usize {
+        let mut left = n;
+        let mut at = self.slots.first(State::Waiting);
+        while let (Some(index), 1..) = (at, left) {
+            at = self.slots.next(index);
+            if self.slots.unsent(index) {
+                self.slots.set_unsent(index, false);
+                left -= 1;
+            }
+        }
+        left
+    }
+
+    /// The recorded messages as records, the lost ones not among them.
     pub(crate) fn snapshot(&self) -> impl Iterator<Item = Record<'_>> {
         let acknowledged = [State::Released, State::Releasing, State::Acknowledged];
         let acknowledged = acknowledged.into_iter().flat_map(|state| self.ids(state));
-        let messages = self.stored().filter_map(|index| self.record(index));
+        let stored = self.slots.iter(State::Stored);
+        let messages = stored.chain(self.slots.iter(State::Waiting));
+        let messages = messages.filter_map(|index| self.record(index));
         acknowledged.map(Record::Acknowledged).chain(messages)
     }
 
@@ -88,12 +105,8 @@ impl Outbox<'_> {
         if publish.packet_id != Some(id) || !is_whole && !publish.payload.is_empty() {
             return Err(UsageError::Record.into());
         }
-        if let Some(index) = self.slots.find(id) {
-            // It is recorded again for a new session.
-            if !matches!(self.slots.state(index), State::Waiting | State::Lost) {
-                return Err(UsageError::Record.into());
-            }
-            self.restore_done(id);
+        if self.slots.find(id).is_some() {
+            return Err(UsageError::Record.into());
         }
         let index = self.slots.vacancy_for(id);
         let index = index.ok_or(UsageError::BufferTooSmall)?;
@@ -111,7 +124,7 @@ impl Outbox<'_> {
         self.arena.advance_to_end();
         self.keep((index, id), offset, State::Waiting, &publish, now);
         if may_be_begun || publish.dup {
-            self.set_dup(index);
+            self.set_dup(index, true);
             self.slots.set_expiry(index, 0);
         }
         Ok(())
@@ -150,6 +163,14 @@ impl Outbox<'_> {
         }
     }
 
+    /// Takes back that a message was not sent.
+    pub(crate) fn restore_unsent(&mut self, id: PacketId) {
+        let index = self.slots.find(id);
+        if let Some(index) = index.filter(|&i| self.slots.state(i) == State::Waiting) {
+            self.set_dup(index, false);
+        }
+    }
+
     /// Takes back that a connection was accepted.
     pub(crate) fn restore_connected(&mut self, session_present: bool) {
         if !session_present {
@@ -161,7 +182,7 @@ impl Outbox<'_> {
             if !session_present && self.flags(index) & DUP != 0 {
                 self.lose(index);
             } else {
-                self.set_dup(index);
+                self.set_dup(index, true);
                 self.slots.set_expiry(index, 0);
             }
         }

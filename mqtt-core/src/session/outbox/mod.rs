@@ -22,8 +22,6 @@ pub(crate) struct Outbox<'b> {
     holes: bool,
     /// The message that is being sent on its own, out of its envelope.
     single: Option<Single>,
-    /// True if the journal takes messages that were never sent for such that may have been.
-    misjudged: bool,
     /// How many of the messages are of QoS 0: payloads that are with the application.
     at_most_once: u16,
     /// When the first of the messages that wait expires, or earlier; in seconds.
@@ -141,7 +139,6 @@ impl<'b> Outbox<'b> {
             durable,
             holes: false,
             single: None,
-            misjudged: false,
             at_most_once: 0,
             expiry: None,
         }
@@ -342,11 +339,11 @@ impl<'b> Outbox<'b> {
         self.head(index).first().copied().unwrap_or_default()
     }
 
-    fn set_dup(&mut self, index: Index) {
+    fn set_dup(&mut self, index: Index, dup: bool) {
         let packet = self.arena.packet_mut(self.offset(index));
         let start = head_start(packet);
         if let Some(flags) = packet.get_mut(start) {
-            *flags |= DUP;
+            *flags = if dup { *flags | DUP } else { *flags & !DUP };
         }
     }
 
@@ -668,7 +665,7 @@ impl<'b> Outbox<'b> {
             at = self.slots.next(index);
             let is_begun = begun.is_some_and(|single| single.index == index);
             if is_begun || self.arena.is_begun(self.offset(index)) {
-                self.set_dup(index);
+                self.set_dup(index, true);
                 self.slots.set_expiry(index, 0);
             }
         }
@@ -684,8 +681,11 @@ impl<'b> Outbox<'b> {
                 self.lose(index);
             } else {
                 self.remove_alias(index);
+                // The journal takes it for one that may have been sent.
                 let has_record = self.slots.state(index) == State::Waiting;
-                self.misjudged |= is_recorded && has_record && flags & DUP == 0;
+                if is_recorded && has_record && flags & DUP == 0 {
+                    self.slots.set_unsent(index, true);
+                }
             }
         }
         self.slots.set_state_all(State::Releasing, State::Released);
@@ -735,9 +735,6 @@ impl<'b> Outbox<'b> {
             self.arena.rewind(self.offset(first));
         }
         self.reclaim();
-        if self.misjudged && !session_present {
-            self.record_again();
-        }
     }
 
     /// Takes the next identifier whose loss is to be reported.

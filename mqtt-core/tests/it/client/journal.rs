@@ -799,9 +799,9 @@ fn records_that_do_not_fit() {
             assert_eq!(p.client.in_flight(), 0);
         }
         p.client.restore(&publish(1, &packet, version)).unwrap();
-        // Once more is the same.
-        p.client.restore(&publish(1, &packet, version)).unwrap();
-        assert_eq!(p.client.in_flight(), 1);
+        p.refuses(UsageError::Record, |c| {
+            c.restore(&publish(1, &packet, version))
+        });
         let third = p.encode(Publish {
             packet_id: PacketId::new(3),
             ..self::publish(1, 1, "t", "a")

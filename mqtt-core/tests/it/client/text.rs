@@ -214,6 +214,7 @@ pub(super) fn record(record: &Record<'_>) -> String {
         Record::Done(id) => format!("Done #{id}"),
         Record::Received(id) => format!("Received #{id}"),
         Record::Released(id) => format!("Released #{id}"),
+        Record::Unsent(id) => format!("Unsent #{id}"),
         _ => format!("{record:?}"),
     }
 }

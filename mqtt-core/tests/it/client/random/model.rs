@@ -190,12 +190,16 @@ impl Model {
         let (note, sending) = self.message(id);
         assert_eq!(sending.what.qos, qos);
         let again = qos != QoS::AtMostOnce && sending.recorded;
-        // For a new session, to say that the one before has never seen it.
-        let may_be_again = sending.begun.is_none();
-        assert!(!again || may_be_again, "{note:?} is recorded again");
+        assert!(!again, "{note:?} is recorded again");
         sending.recorded = true;
-        sending.may_be_gone = false;
         self.sending.get_mut(&note).unwrap().may_be_sent = self.recorded_online;
+    }
+
+    /// That a message was not sent is on stable storage.
+    pub(super) fn unsent_recorded(&mut self, id: PacketId) {
+        let (note, sending) = self.message(id);
+        assert!(sending.recorded && sending.begun.is_none(), "{note:?}");
+        sending.may_be_sent = false;
     }
 
     /// That a connection was accepted is on stable storage.

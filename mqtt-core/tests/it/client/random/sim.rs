@@ -129,6 +129,7 @@ impl State {
                 self.model.recorded(id, qos(packet[0] >> 1 & 0b11));
             }
             Record::Disconnected => self.model.disconnection_recorded(),
+            Record::Unsent(id) => self.model.unsent_recorded(id),
             Record::Done(id) => self.model.done(id),
             Record::Received(id) => self.model.took_effect(self.app.received[&id]),
             _ => {}

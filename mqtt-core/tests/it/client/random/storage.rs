@@ -12,8 +12,6 @@ use super::heads::Head;
 pub(super) struct Session {
     /// PUBLISH packets by identifier.
     messages: BTreeMap<PacketId, Vec<u8>>,
-    /// Messages that a new session may have recorded again.
-    again: BTreeSet<PacketId>,
     /// Messages of which the server has sent PUBREC.
     acknowledged: BTreeSet<PacketId>,
     /// Messages whose loss is to be reported.
@@ -31,11 +29,9 @@ impl Session {
             } => {
                 self.received.clear();
                 self.lost.append(&mut self.acknowledged);
-                self.again = self.messages.keys().copied().collect();
             }
             Record::Publish { id, packet, .. } => {
-                let is_again = self.again.remove(&id) && self.messages.remove(&id).is_some();
-                assert!(is_again || !self.is_live(id), "{record:?}: in use");
+                assert!(!self.is_live(id), "{record:?}: in use");
                 if packet[0] & 0b110 != 0 {
                     self.messages.insert(id, packet.to_vec());
                 }
@@ -45,11 +41,11 @@ impl Session {
                 assert!(self.acknowledged.insert(id), "{record:?} again");
             }
             Record::Done(id) => {
-                self.again.remove(&id);
                 self.messages.remove(&id);
                 self.acknowledged.remove(&id);
                 self.lost.remove(&id);
             }
+            Record::Unsent(id) => assert!(self.messages.contains_key(&id), "{record:?} of what?"),
             Record::Received(id) => assert!(self.received.insert(id), "{record:?} again"),
             Record::Released(id) => assert!(self.received.remove(&id), "{record:?} of what?"),
             _ => {}
