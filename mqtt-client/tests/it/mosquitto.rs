@@ -1,8 +1,7 @@
-//! A mosquitto with a plugin, to test against.
+//! A mosquitto to test against.
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,58 +13,27 @@ use std::{env, thread};
 pub(crate) struct Mosquitto {
     child: Child,
     port: u16,
-    dir: PathBuf,
+    dir: Dir,
 }
 
 impl Mosquitto {
-    /// Starts a mosquitto that lets in whom the SCRAM plugin lets in. These are the plugin's
-    /// options. `None`, after a message, if something is missing; in CI nothing may be.
-    pub(crate) fn with_scram(options: &[(&str, &str)]) -> Option<Self> {
-        let mosquitto = program("mosquitto")?;
-        program("cc")?;
-        if !has_headers() {
-            return missing("the headers of mosquitto's plugins and of OpenSSL are");
-        }
-        let options: String = options
-            .iter()
-            .map(|(name, value)| format!("plugin_opt_{name} {value}\n"))
-            .collect();
-        let dir = new_dir();
-        let plugin = dir.join("scram.so");
-        compile(&plugin);
-        let log = dir.join("log");
+    /// Starts a mosquitto with these lines in its configuration, which may name files in its
+    /// folder. `None`, after a message, if there is none on this machine; in CI there has to be.
+    pub(crate) fn start(lines: impl FnOnce(&Path) -> String) -> Option<Self> {
+        let program = program("mosquitto")?;
+        let dir = Dir::new();
+        let lines = lines(&dir.0);
+        // Only root may, and has to: mosquitto would become another user, without access.
+        let user = if is_root() { "user root\n" } else { "" };
         // A port that is free now may be taken a moment later; then there is another.
         for attempt in 0..20 {
             let port = free_port(attempt);
-            // Only root may, and has to: mosquitto would become another user, without access.
-            let user = if is_root() { "user root\n" } else { "" };
-            let config = format!(
-                "{user}log_dest stderr\nlog_type all\npersistence false\n\
-                 listener {port} 127.0.0.1\nallow_anonymous false\n\
-                 plugin {}\n{options}",
-                plugin.display()
-            );
-            fs::write(dir.join("mosquitto.conf"), config).unwrap();
-            let mut child = Command::new(&mosquitto)
-                .arg("-c")
-                .arg(dir.join("mosquitto.conf"))
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(File::create(&log).unwrap())
-                .spawn()
-                .unwrap();
-            let is_up = wait_for("mosquitto to listen", || {
-                if child.try_wait().unwrap().is_some() {
-                    return Some(false);
-                }
-                let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
-                stream.is_ok().then_some(true)
-            });
-            if is_up {
+            let config =
+                format!("{user}log_dest stderr\nlog_type all\nlistener {port} 127.0.0.1\n{lines}");
+            fs::write(dir.0.join("mosquitto.conf"), config).unwrap();
+            if let Some(child) = spawn(&program, &dir.0, port) {
                 return Some(Self { child, port, dir });
             }
-            let log = fs::read_to_string(&log).unwrap();
-            assert!(log.contains("Address already in use"), "{log}");
         }
         panic!("no free port for mosquitto");
     }
@@ -74,12 +42,10 @@ impl Mosquitto {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
-    /// Waits until mosquitto has said this.
-    pub(crate) fn wait_for_log(&self, text: &str) {
-        wait_for(text, || {
-            let log = fs::read(self.dir.join("log")).unwrap();
-            String::from_utf8_lossy(&log).contains(text).then_some(())
-        });
+    /// What mosquitto has said since its last start.
+    #[cfg(feature = "scram")]
+    pub(crate) fn log(&self) -> String {
+        read_log(&self.dir.0)
     }
 }
 
@@ -87,38 +53,40 @@ impl Drop for Mosquitto {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
-/// True if the plugin can be compiled.
-fn has_headers() -> bool {
-    let headers = "#include <stddef.h>\n#include <mosquitto_broker.h>\n\
-                   #include <mosquitto_plugin.h>\n#include <openssl/evp.h>\n";
-    let mut cc = Command::new("cc")
-        .args(["-fsyntax-only", "-xc", "-"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
+/// Starts a mosquitto and waits until it listens; `None` if somebody else has its port.
+fn spawn(program: &Path, dir: &Path, port: u16) -> Option<Child> {
+    let mut child = Command::new(program)
+        .arg("-c")
+        .arg(dir.join("mosquitto.conf"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(dir.join("log")).unwrap())
         .spawn()
         .unwrap();
-    let written = cc.stdin.take().unwrap().write_all(headers.as_bytes());
-    cc.wait().unwrap().success() && written.is_ok()
+    let is_up = wait_for("mosquitto to listen", || {
+        if child.try_wait().unwrap().is_some() {
+            return Some(false);
+        }
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        stream.is_ok().then_some(true)
+    });
+    if is_up {
+        return Some(child);
+    }
+    let log = read_log(dir);
+    assert!(log.contains("Address already in use"), "{log}");
+    None
 }
 
-fn compile(plugin: &Path) {
-    let output = Command::new("cc")
-        .args(["-Wall", "-Wextra", "-shared", "-fPIC", "-o"])
-        .arg(plugin)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plugin/scram.c"))
-        .arg("-lcrypto")
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
+fn read_log(dir: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(dir.join("log")).unwrap()).into_owned()
 }
 
 /// Finds a program; Debian has a place for mosquitto outside of ordinary users' paths.
-fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let more = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"].map(PathBuf::from);
     let found = env::split_paths(&path)
@@ -129,24 +97,35 @@ fn program(name: &str) -> Option<PathBuf> {
 }
 
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn missing<T>(what: &str) -> Option<T> {
+pub(crate) fn missing<T>(what: &str) -> Option<T> {
     let in_ci = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
     assert!(!in_ci, "{what} not installed, and in CI nothing is skipped");
     eprintln!("skipped: {what} not installed");
     None
 }
 
-fn new_dir() -> PathBuf {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("mqtt-client-{}-{number}", std::process::id());
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::create_dir_all(&dir).unwrap();
-    dir
+/// A folder that is gone when it is dropped.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mqtt-client-{}-{number}", std::process::id());
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&dir).unwrap();
+        Self(dir)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Waits until `check` has a result.
-fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         if let Some(result) = check() {

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 use std::net::TcpStream as Peer;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,7 +21,7 @@ use super::auth::{
     read_end, storage,
 };
 use super::blocking::serve;
-use super::mosquitto::Mosquitto;
+use super::mosquitto::{Mosquitto, missing, program, wait_for};
 
 const METHOD: &str = Scram::METHOD;
 
@@ -128,6 +130,50 @@ fn a_server_without_the_password_is_refused() {
     }
 }
 
+/// Starts a mosquitto that lets in whom the SCRAM plugin lets in. These are the plugin's options.
+fn mosquitto(options: &[(&str, &str)]) -> Option<Mosquitto> {
+    program("cc")?;
+    if !has_headers() {
+        return missing("the headers of mosquitto's plugins and of OpenSSL are");
+    }
+    let options: String = options
+        .iter()
+        .map(|(name, value)| format!("plugin_opt_{name} {value}\n"))
+        .collect();
+    Mosquitto::start(|dir| {
+        let plugin = dir.join("scram.so");
+        compile(&plugin);
+        let plugin = plugin.display();
+        format!("persistence false\nallow_anonymous false\nplugin {plugin}\n{options}")
+    })
+}
+
+/// True if the plugin can be compiled.
+fn has_headers() -> bool {
+    let headers = "#include <stddef.h>\n#include <mosquitto_broker.h>\n\
+                   #include <mosquitto_plugin.h>\n#include <openssl/evp.h>\n";
+    let mut cc = Command::new("cc")
+        .args(["-fsyntax-only", "-xc", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let written = cc.stdin.take().unwrap().write_all(headers.as_bytes());
+    cc.wait().unwrap().success() && written.is_ok()
+}
+
+fn compile(plugin: &Path) {
+    let output = Command::new("cc")
+        .args(["-Wall", "-Wextra", "-shared", "-fPIC", "-o"])
+        .arg(plugin)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plugin/scram.c"))
+        .arg("-lcrypto")
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+}
+
 fn connect(broker: &Mosquitto) -> TcpStream {
     TcpStream::connect_to(&[broker.address()], &Options::default()).unwrap()
 }
@@ -135,7 +181,7 @@ fn connect(broker: &Mosquitto) -> TcpStream {
 #[test]
 fn mosquitto_authenticates() {
     let options = [("user", "user"), ("password", "pencil")];
-    let Some(broker) = Mosquitto::with_scram(&options) else {
+    let Some(broker) = mosquitto(&options) else {
         return;
     };
     let mut storage = storage();
@@ -172,7 +218,7 @@ fn publish(client: &mut Client<'_, TcpStream>) -> ReasonCode {
 #[test]
 fn mosquitto_refuses() {
     let options = [("user", "user"), ("password", "pencil")];
-    let Some(broker) = Mosquitto::with_scram(&options) else {
+    let Some(broker) = mosquitto(&options) else {
         return;
     };
     let mut storage = storage();
@@ -191,7 +237,7 @@ fn mosquitto_refuses() {
 #[test]
 fn a_mosquitto_without_the_password_is_refused() {
     let options = [("user", "user"), ("impostor", "yes")];
-    let Some(broker) = Mosquitto::with_scram(&options) else {
+    let Some(broker) = mosquitto(&options) else {
         return;
     };
     let mut storage = storage();
@@ -206,6 +252,7 @@ fn a_mosquitto_without_the_password_is_refused() {
         matches!(error, Error::Authentication(error) if error == expected),
         "{error}"
     );
-    broker.wait_for_log("Received DISCONNECT from careful");
+    let farewell = "Received DISCONNECT from careful";
+    wait_for(farewell, || broker.log().contains(farewell).then_some(()));
     assert_eq!(client.core().in_flight(), 1);
 }
