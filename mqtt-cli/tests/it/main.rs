@@ -4,6 +4,8 @@
 
 mod arguments;
 #[cfg(feature = "demo")]
+mod cuts;
+#[cfg(feature = "demo")]
 mod demo;
 mod interop;
 mod journal;

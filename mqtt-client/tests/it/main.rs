@@ -2,10 +2,12 @@
 
 mod auth;
 mod blocking;
+mod cuts;
+mod delivery;
 #[cfg(feature = "journal")]
 mod journal;
-#[cfg(feature = "scram")]
 mod mosquitto;
 mod payload;
+mod restart;
 #[cfg(feature = "scram")]
 mod scram;

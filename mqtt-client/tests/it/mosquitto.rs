@@ -11,6 +11,7 @@ use std::{env, thread};
 
 /// A mosquitto, killed when it is dropped.
 pub(crate) struct Mosquitto {
+    program: PathBuf,
     child: Child,
     port: u16,
     dir: Dir,
@@ -32,7 +33,12 @@ impl Mosquitto {
                 format!("{user}log_dest stderr\nlog_type all\nlistener {port} 127.0.0.1\n{lines}");
             fs::write(dir.0.join("mosquitto.conf"), config).unwrap();
             if let Some(child) = spawn(&program, &dir.0, port) {
-                return Some(Self { child, port, dir });
+                return Some(Self {
+                    program,
+                    child,
+                    port,
+                    dir,
+                });
             }
         }
         panic!("no free port for mosquitto");
@@ -46,6 +52,32 @@ impl Mosquitto {
     #[cfg(feature = "scram")]
     pub(crate) fn log(&self) -> String {
         read_log(&self.dir.0)
+    }
+
+    /// Ends it without a warning.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate(&mut self) {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(asked.unwrap().success());
+        self.child.wait().unwrap();
+    }
+
+    /// Deletes the store in which it keeps sessions.
+    pub(crate) fn forget(&mut self) {
+        fs::remove_file(self.dir.0.join("mosquitto.db")).unwrap();
+    }
+
+    /// Starts it once more, on the same port and with the same files.
+    pub(crate) fn start_again(&mut self) {
+        self.child = wait_for("the port of mosquitto", || {
+            spawn(&self.program, &self.dir.0, self.port)
+        });
     }
 }
 

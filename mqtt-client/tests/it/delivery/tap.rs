@@ -1,0 +1,169 @@
+//! What was said on the wire, and what a server is to blame for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use mqtt_client::mqtt_core::wire::{Packet, PacketId};
+use mqtt_client::{QoS, Stream, Version};
+use transport_tcp::TcpStream;
+
+/// All bytes of a connection.
+#[derive(Debug, Default)]
+struct Wire {
+    sent: Vec<u8>,
+    received: Vec<u8>,
+}
+
+/// A stream that keeps a copy of all bytes.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    stream: TcpStream,
+    wire: Arc<Mutex<Wire>>,
+}
+
+impl embedded_io::ErrorType for Tap {
+    type Error = io::Error;
+}
+
+impl embedded_io::Read for Tap {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = embedded_io::Read::read(&mut self.stream, buf)?;
+        self.wire.lock().unwrap().received.extend(&buf[..n]);
+        Ok(n)
+    }
+}
+
+impl embedded_io::Write for Tap {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = embedded_io::Write::write(&mut self.stream, buf)?;
+        self.wire.lock().unwrap().sent.extend(&buf[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Tap {
+    fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+        self.stream.set_deadline(deadline);
+        Ok(())
+    }
+}
+
+/// All connections of a client.
+#[derive(Debug)]
+pub(crate) struct Taps {
+    version: Version,
+    connections: Vec<Arc<Mutex<Wire>>>,
+}
+
+impl Taps {
+    pub(crate) const fn new(version: Version) -> Self {
+        Self {
+            version,
+            connections: Vec::new(),
+        }
+    }
+
+    /// Listens in on a new connection.
+    pub(crate) fn tap(&mut self, stream: TcpStream) -> Tap {
+        let wire = Arc::default();
+        self.connections.push(Arc::clone(&wire));
+        Tap { stream, wire }
+    }
+
+    /// How many messages were begun to be sent, on connections that begin with CONNECT. They leave
+    /// in the order in which they were published, and only the first time without DUP.
+    pub(crate) fn begun(&self) -> usize {
+        let begun = |wire: &Arc<Mutex<Wire>>| {
+            let wire = wire.lock().unwrap();
+            let mut bytes = wire.sent.as_slice();
+            let mut begun = 0;
+            assert!(
+                matches!(bytes.first(), None | Some(0x10)),
+                "CONNECT is first"
+            );
+            while let Some(first) = bytes.first() {
+                // PUBLISH above QoS 0 and without DUP.
+                begun += usize::from((0x32..0x38).contains(first));
+                let packet = Packet::decode(bytes, self.version).unwrap();
+                bytes = packet.map_or(&[], |(_, len)| &bytes[len..]);
+            }
+            begun
+        };
+        self.connections.iter().map(begun).sum()
+    }
+
+    /// Which identifiers were acknowledged (PUBACK, PUBREC) on a connection that ended later.
+    pub(crate) fn acknowledged(&self) -> BTreeSet<PacketId> {
+        let mut acknowledged = BTreeSet::new();
+        let (_, ended) = self.connections.split_last().expect("a connection");
+        for wire in ended {
+            self.received(wire, |packet| match packet {
+                Packet::PubAck(ack) | Packet::PubRec(ack) => {
+                    acknowledged.insert(ack.packet_id);
+                }
+                _ => {}
+            });
+        }
+        acknowledged
+    }
+
+    /// What the server did with the identifiers of its QoS 2 messages.
+    pub(crate) fn faults(&self, number: fn(&[u8]) -> usize) -> Faults {
+        let mut faults = Faults::default();
+        let mut held = BTreeMap::new();
+        let mut sent = BTreeSet::new();
+        let mut numbers = BTreeSet::new();
+        for wire in &self.connections {
+            self.received(wire, |packet| match packet {
+                Packet::Publish(publish) if publish.qos == QoS::ExactlyOnce => {
+                    let id = publish.packet_id.unwrap();
+                    let number = number(publish.payload);
+                    match held.insert(id, number) {
+                        None if !sent.insert((id, number)) => faults.repeated.push(number),
+                        None if !numbers.insert(number) => faults.renamed.push(number),
+                        Some(before) if before != number => {
+                            faults.unreleased.insert(number);
+                            held.insert(id, before);
+                        }
+                        _ => {}
+                    }
+                }
+                Packet::PubRel(ack) => {
+                    held.remove(&ack.packet_id);
+                }
+                Packet::ConnAck(connack) if !connack.session_present => {
+                    held.clear();
+                    sent.clear();
+                }
+                _ => {}
+            });
+        }
+        faults
+    }
+
+    fn received(&self, wire: &Mutex<Wire>, mut on_packet: impl FnMut(Packet<'_>)) {
+        let wire = wire.lock().unwrap();
+        let mut bytes = wire.received.as_slice();
+        while let Some((packet, len)) = Packet::decode(bytes, self.version).unwrap() {
+            on_packet(packet);
+            bytes = &bytes[len..];
+        }
+    }
+}
+
+/// Why a QoS 2 message does not arrive exactly once although the client does as it should.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// Messages that were sent once more after their PUBREL `[MQTT-4.3.3-6]`.
+    pub(crate) repeated: Vec<usize>,
+    /// Messages that were sent once more under another identifier.
+    pub(crate) renamed: Vec<usize>,
+    /// Messages under an identifier that still was another's and had had no PUBREL.
+    pub(crate) unreleased: BTreeSet<usize>,
+}
