@@ -26,7 +26,19 @@ pub struct Buffers<'b> {
     pub aliases_out: &'b mut [u8],
 }
 
-impl Buffers<'_> {
+impl<'b> Buffers<'b> {
+    /// Buffers without room for topic aliases.
+    #[must_use]
+    pub const fn new(tx: &'b mut [u8], slots: &'b mut [Slot], inbound: &'b mut [Inbound]) -> Self {
+        Self {
+            tx,
+            slots,
+            inbound,
+            aliases_in: &mut [],
+            aliases_out: &mut [],
+        }
+    }
+
     /// The most of [`tx`](Self::tx) that packets other than PUBLISH ever get, in bytes; room for a
     /// SUBSCRIBE with the longest filter there can be.
     pub const MAX_CONTROL: usize = 128 * 1024;
@@ -70,14 +82,7 @@ impl<const RX: usize, const TX: usize, const N: usize> Storage<RX, TX, N> {
             slots,
             inbound,
         } = self;
-        let buffers = Buffers {
-            tx,
-            slots,
-            inbound,
-            aliases_in: &mut [],
-            aliases_out: &mut [],
-        };
-        (RxBuf::new(rx), buffers)
+        (RxBuf::new(rx), Buffers::new(tx, slots, inbound))
     }
 }
 
@@ -121,14 +126,7 @@ impl HeapStorage {
             slots,
             inbound,
         } = self;
-        let buffers = Buffers {
-            tx,
-            slots,
-            inbound,
-            aliases_in: &mut [],
-            aliases_out: &mut [],
-        };
-        (RxBuf::new(rx), buffers)
+        (RxBuf::new(rx), Buffers::new(tx, slots, inbound))
     }
 }
 
