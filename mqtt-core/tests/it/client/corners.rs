@@ -3,18 +3,12 @@
 use mqtt_core::wire::{Auth, List, PacketId, Property, QoS, ReasonCode};
 use mqtt_core::{Durability, Error, Message, Resource, UsageError};
 
+use super::journal::online;
 use super::pair::say::*;
 use super::pair::{Pair, Setup, V5, V311, each, run, whole};
 
 const SETUP: Setup = Setup::new();
 const DURABLE: Setup = Setup::new().durable();
-
-fn online(p: &mut Pair<'_>) {
-    p.connect();
-    p.server(connack());
-    p.reports(&["Connected"]);
-    p.journals(&["Connected"]);
-}
 
 fn expiring(
     p: &mut Pair<'_>,

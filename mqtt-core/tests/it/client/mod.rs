@@ -16,6 +16,7 @@ mod keep_alive;
 mod lending;
 mod limits;
 mod pair;
+mod power_cut;
 mod publish;
 mod random;
 mod receive;
