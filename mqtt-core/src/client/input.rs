@@ -184,6 +184,7 @@ impl<'b> Client<'b> {
                 Some((id, qos)) => match self.inbox.delivery(id, qos) {
                     Delivery::Repeated if !self.control.has_room() => return self.hold_back(),
                     Delivery::Repeated => {
+                        self.inbox.repeated(id);
                         self.answer_with(PacketType::PubRec, id, ReasonCode::Success);
                     }
                     Delivery::Queued => self.inbox.repeated(id),
@@ -297,21 +298,25 @@ impl<'b> Client<'b> {
         if delivery != Delivery::New {
             return Ok(Some(delivery));
         }
+        let is_v5 = self.config.version == Version::V5;
+        // Before 5.0 the server knows of no limit. What waits for an acknowledgement makes room
+        // once that has left; a QoS 2 identifier only goes with a PUBREL behind this.
+        if !is_v5 && self.inbox.is_full() && self.inbox.capacity() > 0 {
+            return Ok(None);
+        }
+        if publish.qos == QoS::ExactlyOnce && self.inbox.is_set_full() {
+            if !self.inbox.is_releasing() {
+                self.inbox.give_up();
+            }
+            // What is to go is recorded first.
+            if self.inbox.is_releasing() {
+                return Ok(None);
+            }
+        }
         let inbox = &self.inbox;
-        let is_too_many = if self.config.version == Version::V5 {
-            // What an earlier connection was to end counts no more for the server (4.9).
-            if inbox.is_exhausted() && inbox.is_releasing() {
-                return Ok(None);
-            }
-            inbox.is_exhausted() || inbox.is_full()
-        } else {
-            // Before 5.0 the server knows of no limit. What waits for an acknowledgement makes
-            // room once that has left; a QoS 2 identifier only goes with a PUBREL behind this.
-            if inbox.is_full() && inbox.capacity() > 0 {
-                return Ok(None);
-            }
-            inbox.is_full() || publish.qos == QoS::ExactlyOnce && inbox.is_set_full()
-        };
+        let is_too_many = inbox.is_full()
+            || is_v5 && inbox.is_exhausted()
+            || publish.qos == QoS::ExactlyOnce && inbox.is_set_full();
         if is_too_many {
             return Err(PeerError::ReceiveMaximumExceeded.into());
         }
@@ -351,6 +356,7 @@ impl<'b> Client<'b> {
                 if !self.control.has_room() {
                     return Ok(Taken::NotYet);
                 }
+                self.inbox.repeated(id);
                 self.answer_with(PacketType::PubRec, id, ReasonCode::Success);
                 return Ok(Taken::Silently);
             }

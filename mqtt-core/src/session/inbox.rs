@@ -33,6 +33,16 @@ impl Unacknowledged {
     const RECORDED: u8 = 4;
     /// It came with an earlier connection. On this one it will be sent again.
     const EARLIER: u8 = 8;
+    /// Not of this message, but of the identifier in the set's cell: it came with an earlier
+    /// connection, and was not heard of on this one.
+    const OLD: u8 = 16;
+
+    /// Takes the place of a message, but not of what is not its own.
+    const fn put(&mut self, message: Self) {
+        let old = self.flags & Self::OLD;
+        *self = message;
+        self.flags = self.flags & !Self::OLD | old;
+    }
 
     const fn is(self, flag: u8) -> bool {
         self.flags & flag != 0
@@ -95,6 +105,8 @@ pub(crate) struct Inbox<'b> {
     received: usize,
     /// How many of them are not in their home cell.
     displaced: usize,
+    /// How many of them were not heard of on this connection.
+    old: usize,
     /// The number of QoS 1 messages in the queue.
     at_least_once: usize,
     /// The queue of QoS 2 messages to be completed: where it begins, how long it is, and how many
@@ -120,6 +132,8 @@ struct Released {
     front: usize,
     len: usize,
     recorded: usize,
+    /// True if the last one is given up, and the server is not told.
+    is_given_up: bool,
 }
 
 /// What is due for the message at the front of the queue.
@@ -144,6 +158,7 @@ impl<'b> Inbox<'b> {
             len: 0,
             received: 0,
             displaced: 0,
+            old: 0,
             at_least_once: 0,
             released: Released::default(),
             recorded: 0,
@@ -212,6 +227,7 @@ impl<'b> Inbox<'b> {
         };
         self.received -= 1;
         self.displaced -= usize::from(hole != self.home(id));
+        self.old -= usize::from(self.is_old(hole));
         // Whatever comes after the hole moves up, unless its home lies behind the hole.
         let mut index = hole;
         for _ in 1..self.cells.len() {
@@ -229,18 +245,41 @@ impl<'b> Inbox<'b> {
                 hole < home || home <= index
             };
             if !stays {
-                self.set(hole, moving.get());
+                self.set(hole, moving.get(), self.is_old(index));
                 self.displaced -= usize::from(hole == home);
                 hole = index;
             }
         }
-        self.set(hole, 0);
+        self.set(hole, 0, false);
         true
     }
 
-    fn set(&mut self, index: usize, id: u16) {
+    fn set(&mut self, index: usize, id: u16, is_old: bool) {
         if let Some(cell) = self.cells.get_mut(index) {
             cell.received = id;
+            let flags = &mut cell.unacknowledged.flags;
+            *flags &= !Unacknowledged::OLD;
+            *flags |= u8::from(is_old) * Unacknowledged::OLD;
+        }
+    }
+
+    fn is_old(&self, index: usize) -> bool {
+        let cell = self.cells.get(index);
+        cell.is_some_and(|cell| cell.unacknowledged.is(Unacknowledged::OLD))
+    }
+
+    /// Makes room in the set: forgets an identifier of an earlier connection that was not heard of
+    /// on this one. A server that has the session sends such again before anything new; this one
+    /// has another session, and its CONNACK was lost. With a journal that is recorded first.
+    pub(crate) fn give_up(&mut self) {
+        let old = (0..self.cells.len()).filter(|&index| self.is_old(index));
+        let mut ids = old.filter_map(|index| PacketId::new(self.received_at(index)));
+        match ids.find(|&id| !self.is_queued(id)) {
+            Some(id) if self.durable => self.released.is_given_up = self.release(id),
+            Some(id) => {
+                self.remove(id);
+            }
+            None => {}
         }
     }
 
@@ -268,9 +307,10 @@ impl<'b> Inbox<'b> {
         self.received >= self.cells.len()
     }
 
-    /// True if the server has as many messages in flight as it may `[MQTT-3.3.4-9]`.
+    /// True if the server has as many messages in flight on this connection as it may
+    /// `[MQTT-3.3.4-9]`.
     pub(crate) fn is_exhausted(&self) -> bool {
-        self.received + self.at_least_once >= self.cells.len()
+        self.received - self.old + self.at_least_once >= self.cells.len()
     }
 
     /// True if an identifier is new again once that is recorded.
@@ -309,7 +349,7 @@ impl<'b> Inbox<'b> {
     pub(crate) fn insert(&mut self, id: PacketId) -> bool {
         match self.search(id) {
             Some((index, false)) => {
-                self.set(index, id.get());
+                self.set(index, id.get(), false);
                 self.received += 1;
                 self.displaced += usize::from(index != self.home(id));
                 true
@@ -326,16 +366,20 @@ impl<'b> Inbox<'b> {
         self.len += 1;
         self.at_least_once += usize::from(qos == QoS::AtLeastOnce);
         if let Some(last) = self.queued_mut(self.len - 1) {
-            *last = Unacknowledged {
+            last.put(Unacknowledged {
                 id: id.get(),
                 code: ReasonCode::Success,
                 flags: u8::from(qos == QoS::ExactlyOnce) * Unacknowledged::EXACTLY_ONCE,
-            };
+            });
         }
     }
 
-    /// The server has sent a queued message again.
+    /// The server has sent a message again.
     pub(crate) fn repeated(&mut self, id: PacketId) {
+        if let Some((index, true)) = self.search(id) {
+            self.old -= usize::from(self.is_old(index));
+            self.set(index, id.get(), false);
+        }
         let flag = Unacknowledged::EXACTLY_ONCE;
         if let Some(message) = self
             .position(id, flag, flag)
@@ -479,6 +523,12 @@ impl<'b> Inbox<'b> {
             self.released.recorded += 1;
             left -= 1;
         }
+        let released = &mut self.released;
+        if released.is_given_up && released.recorded == released.len {
+            released.is_given_up = false;
+            released.recorded -= 1;
+            released.len -= 1;
+        }
     }
 
     /// The received QoS 2 identifiers as records: all, less those that were not dealt with.
@@ -499,6 +549,10 @@ impl<'b> Inbox<'b> {
     /// were new, QoS 2 to be recognised. QoS 2 messages that the application acknowledges itself
     /// (`keep`), or whose record is due, keep their place.
     pub(crate) fn connection_lost(&mut self, keep: bool) {
+        for cell in self.cells.iter_mut().filter(|cell| cell.received != 0) {
+            cell.unacknowledged.flags |= Unacknowledged::OLD;
+        }
+        self.old = self.received;
         self.released = Released::default();
         self.recorded = 0;
         if !keep {
@@ -514,7 +568,7 @@ impl<'b> Inbox<'b> {
             if keep && message.is(Unacknowledged::EXACTLY_ONCE) && !is_error {
                 self.len += 1;
                 if let Some(last) = self.queued_mut(self.len - 1) {
-                    *last = message;
+                    last.put(message);
                     last.flags |= Unacknowledged::EARLIER;
                 }
             }
@@ -527,6 +581,7 @@ impl<'b> Inbox<'b> {
         (self.front, self.len, self.at_least_once) = (0, 0, 0);
         self.released = Released::default();
         (self.received, self.displaced, self.recorded) = (0, 0, 0);
+        self.old = 0;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rare moments: two things at once, the last byte of a buffer, the end of a connection.
 
 use mqtt_core::wire::{Auth, List, PacketId, Property, QoS, ReasonCode};
-use mqtt_core::{Durability, Error, Message, Resource, UsageError};
+use mqtt_core::{Durability, Error, Message, PeerError, Resource, UsageError};
 
 use super::journal::online;
 use super::pair::say::*;
@@ -479,5 +479,81 @@ fn never_sent_to_the_session_that_was_lost() {
         p.reports(&["Connected session"]);
         p.journals(&["Connected session"]);
         p.sends(&["PUBLISH q2 #2 dup t 'b'"]);
+    });
+}
+
+/// The server has another session, and its CONNACK was lost: identifiers of the one before are not
+/// in the way.
+#[test]
+fn identifiers_of_a_session_that_ended_unnoticed() {
+    each(SETUP.inbound(2), |p| {
+        p.online();
+        for number in [1, 2] {
+            p.server(publish(2, number, "t", "old"));
+        }
+        p.run();
+        assert_eq!(p.take_reported().len(), 2);
+        p.sends(&["PUBREC #1", "PUBREC #2"]);
+        p.lose();
+        p.resume();
+        // One of them is still of interest.
+        p.server(dup(publish(2, 2, "t", "old")));
+        p.sends(&["PUBREC #2"]);
+        p.server(publish(2, 3, "t", "new"));
+        p.reports(&["Publish q2 #3 t 'new'"]);
+        p.sends(&["PUBREC #3"]);
+        for number in [2, 3] {
+            p.server(pubrel(number));
+        }
+        p.sends(&["PUBCOMP #2", "PUBCOMP #3"]);
+        p.server(publish(2, 1, "t", "new"));
+        p.reports(&["Publish q2 #1 t 'new'"]);
+        p.sends(&["PUBREC #1"]);
+    });
+    each(DURABLE.inbound(1), |p| {
+        online(p);
+        p.server(publish(2, 1, "t", "old"));
+        p.reports(&["Publish q2 #1 t 'old'"]);
+        p.journals(&["Received #1"]);
+        p.sends(&["PUBREC #1"]);
+        p.lose();
+        p.journals(&["Disconnected"]);
+        p.connect();
+        p.server(session());
+        p.reports(&["Connected session"]);
+        p.journals(&["Connected session"]);
+        p.server(publish(2, 7, "t", "new"));
+        p.reports(&[]);
+        // Nobody waits for a PUBCOMP.
+        p.journals(&["Released #1"]);
+        p.sends(&[]);
+        p.reports(&["Publish q2 #7 t 'new'"]);
+        p.journals(&["Received #7"]);
+        p.sends(&["PUBREC #7"]);
+        p.server(pubrel(7));
+        p.journals(&["Released #7"]);
+        p.sends(&["PUBCOMP #7"]);
+        p.power_cut();
+    });
+}
+
+/// Of this connection there is none too many, whatever was before.
+#[test]
+fn no_more_than_the_receive_maximum_on_one_connection() {
+    run(&[V5], SETUP.inbound(2), |p| {
+        p.online();
+        p.server(publish(2, 1, "t", "old"));
+        p.reports(&["Publish q2 #1 t 'old'"]);
+        p.sends(&["PUBREC #1"]);
+        p.lose();
+        p.resume();
+        for number in [2, 3] {
+            p.server(publish(2, number, "t", "new"));
+        }
+        p.run();
+        assert_eq!(p.take_reported().len(), 2);
+        p.sends(&["PUBREC #2", "PUBREC #3"]);
+        p.server(publish(2, 4, "t", "too many"));
+        p.fails(PeerError::ReceiveMaximumExceeded, 0x93);
     });
 }
