@@ -572,7 +572,7 @@ impl Sim<'_, '_> {
     /// Has everything come to its end.
     fn settle(&mut self) {
         for round in 0.. {
-            assert!(round < 10_000, "it does not end");
+            assert!(round < 1_000, "it does not end");
             self.round();
             while self.s.world.manual && !self.s.app.unacknowledged.is_empty() {
                 self.acknowledge(0, false, false);
