@@ -446,8 +446,6 @@ impl<'b> Client<'b> {
         match self.phase {
             Phase::Offline => Source::Nothing,
             _ if self.outbox.is_partial() && control => Source::RestOfMessage,
-            // That is DISCONNECT: messages that may be sent only now are too late.
-            Phase::Closing if self.control.is_last_partial() => Source::Control,
             Phase::Closing if messages && self.control.is_partial() => Source::RestOfControl,
             Phase::Closing if messages => Source::Messages,
             _ if control => Source::Control,

@@ -46,11 +46,6 @@ impl<'b> Control<'b> {
         self.partial != 0
     }
 
-    /// True if only the rest of the last packet is left.
-    pub(crate) const fn is_last_partial(&self) -> bool {
-        self.partial != 0 && self.partial == self.end - self.start
-    }
-
     pub(crate) fn unsent(&self) -> &[u8] {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
