@@ -6,8 +6,8 @@ pub(crate) struct Aliases<'b> {
     end: usize,
     /// The highest alias that may be used.
     maximum: u16,
-    /// No alias below this one is unused, unless it was.
-    unused: u16,
+    /// The lowest alias that was not used on this connection, or lower.
+    unused: u32,
 }
 
 /// The alias and the length of the topic, which follows.
@@ -65,11 +65,14 @@ impl<'b> Aliases<'b> {
         if HEAD + topic.len() > self.bytes.len() {
             return None;
         }
-        while self.unused <= self.maximum && self.topic(self.unused).is_some() {
+        while let Some(unused) = u16::try_from(self.unused)
+            .ok()
+            .filter(|&n| n <= self.maximum)
+        {
+            if self.topic(unused).is_none() {
+                return Some(unused);
+            }
             self.unused += 1;
-        }
-        if self.unused <= self.maximum {
-            return Some(self.unused);
         }
         self.iter().next().map(|(_, alias, _)| alias)
     }
@@ -132,6 +135,22 @@ mod tests {
     use std::string::String;
     use std::vec;
     use std::vec::Vec;
+
+    /// More topics than there are aliases.
+    #[test]
+    fn every_alias_is_used() {
+        let mut bytes = [0; 40];
+        let mut aliases = Aliases::new(&mut bytes);
+        aliases.begin(u16::MAX);
+        for number in 0..70_000_u32 {
+            let topic = std::format!("{number}");
+            let alias = aliases.choose(&topic).unwrap();
+            assert!(number >= 0xFFFF || u32::from(alias) == number + 1);
+            assert_ne!(alias, 0);
+            assert!(aliases.set(alias, &topic));
+            assert_eq!(aliases.find(&topic), Some(alias));
+        }
+    }
 
     proptest! {
         /// Against a list of pairs.

@@ -1,9 +1,8 @@
 //! What survives a loss of power.
 
-use super::{DUP, Outbox};
+use super::{DUP, Outbox, Stored};
 use crate::error::{Error, UsageError};
 use crate::session::Record;
-use crate::session::outbox::Stored;
 use crate::session::slots::{Index, State};
 use crate::wire::{Body, Envelope, PacketId, QoS, decode_head, encoded_len};
 
@@ -102,10 +101,8 @@ impl Outbox<'_> {
             return Ok(());
         }
         let is_whole = publish.payload.len() == payload_len;
-        if publish.packet_id != Some(id) || !is_whole && !publish.payload.is_empty() {
-            return Err(UsageError::Record.into());
-        }
-        if self.slots.find(id).is_some() {
+        let is_cut_off = !is_whole && !publish.payload.is_empty();
+        if publish.packet_id != Some(id) || is_cut_off || self.slots.find(id).is_some() {
             return Err(UsageError::Record.into());
         }
         let index = self.slots.vacancy_for(id);

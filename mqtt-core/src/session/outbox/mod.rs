@@ -155,24 +155,23 @@ impl<'b> Outbox<'b> {
         self.slots.vacancies() == self.slots.capacity()
     }
 
-    /// The number of messages that count against the send quota `[MQTT-4.9.0-2]`.
-    pub(crate) fn in_flight(&self) -> u16 {
-        let lent = self
-            .single
-            .is_some_and(|single| single.qos == QoS::AtMostOnce);
+    /// The number of messages that were let through and are not through.
+    const fn admitted(&self) -> u16 {
         self.count(State::Stored)
             + self.count(State::Acknowledged)
             + self.count(State::Releasing)
             + self.count(State::Released)
-            - u16::from(lent)
+    }
+
+    /// The number of messages that count against the send quota `[MQTT-4.9.0-2]`.
+    pub(crate) fn in_flight(&self) -> u16 {
+        let is_lent = |single: Single| single.qos == QoS::AtMostOnce;
+        self.admitted() - u16::from(self.single.is_some_and(is_lent))
     }
 
     /// The number of messages above QoS 0 that are not through, in flight or not.
-    pub(crate) fn kept(&self) -> u16 {
-        let lent = self
-            .single
-            .is_some_and(|single| single.qos == QoS::AtMostOnce);
-        self.in_flight() + self.waiting() + u16::from(lent) - self.at_most_once
+    pub(crate) const fn kept(&self) -> u16 {
+        self.admitted() + self.waiting() - self.at_most_once
     }
 
     /// The number of messages that are not in flight yet.
@@ -405,7 +404,7 @@ impl<'b> Outbox<'b> {
                 break;
             }
             if expiry > 0 {
-                self.reduce_expiry(index, expiry.saturating_sub(now + 1).max(1));
+                self.reduce_expiry(index, expiry.saturating_sub(now.saturating_add(1)).max(1));
             }
             if single {
                 self.begin_single(index, qos);

@@ -173,6 +173,25 @@ fn an_interval_of_zero() {
     });
 }
 
+/// A clock that runs to its end.
+#[test]
+fn the_end_of_time() {
+    run(&[V5], SETUP, |p| {
+        p.reports(&[]);
+        publish_expiring(p, "a", u32::MAX, 1);
+        publish_expiring(p, "b", 60, 2);
+        p.now = u64::MAX;
+        p.reports(&["Lost #1", "Lost #2"]);
+        publish_expiring(p, "c", u32::MAX, 3);
+        p.client.connect(p.now()).unwrap();
+        p.run();
+        let _ = (p.take_sent(), p.take_reported());
+        p.lose();
+        p.run();
+        let _ = p.take_reported();
+    });
+}
+
 /// A payload that stays with the application is not asked for in vain.
 #[test]
 fn lent_payloads() {
