@@ -166,7 +166,7 @@ fn large_messages() {
     let payload: Vec<u8> = (0..300_000_u32)
         .map(|n| n.wrapping_mul(0x9E37_79B1).to_le_bytes()[3])
         .collect();
-    let file = broker.dir.write("large", &payload);
+    let file = broker.dir().write("large", &payload);
     for_each_version_and_level(|version, level| {
         let topic = unique("large");
         let common = ["-V", version, "-q", level, "-t", &topic];
@@ -475,7 +475,7 @@ fn files_are_published_byte_for_byte() {
         return;
     };
     let bytes: Vec<u8> = (0..=255).collect();
-    let file = broker.dir.write("bytes", &bytes);
+    let file = broker.dir().write("bytes", &bytes);
     let ours = broker.subscribed(&["-t", "a", "-C", "1", "-N"]);
     broker.run(&["pub", "-t", "a", "-f", &file]).ok();
     assert_eq!(ours.wait().ok().stdout, fs::read(file).unwrap());

@@ -5,7 +5,6 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use embedded_io::{ErrorType, Read, Write};
@@ -16,29 +15,11 @@ use mqtt_client::mqtt_core::{self, Durability, UsageError};
 use mqtt_client::{Config, Event, HeapStorage, Message, QoS, Stream, Version};
 
 use super::blocking::{Scripted, connack, encode, read_until, serve};
+use super::machine::TempDir;
 
-/// A directory that is gone when it is dropped.
-struct TempDir(PathBuf);
-
-impl TempDir {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("mqtt-client-{}-{number}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn journal(&self) -> PathBuf {
-        self.0.join("journal")
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Where the journal is.
+fn journal_in(dir: &TempDir) -> PathBuf {
+    dir.path().join("journal")
 }
 
 fn config() -> Config<'static> {
@@ -89,9 +70,9 @@ fn messages(path: &Path) -> (Vec<String>, u64) {
 #[test]
 fn messages_survive() {
     let dir = TempDir::new();
-    with_messages(&dir.journal(), &["one", "two"]);
-    with_messages(&dir.journal(), &["three"]);
-    let (messages, cut) = messages(&dir.journal());
+    with_messages(&journal_in(&dir), &["one", "two"]);
+    with_messages(&journal_in(&dir), &["three"]);
+    let (messages, cut) = messages(&journal_in(&dir));
     assert_eq!(messages, ["one", "two", "three"]);
     assert_eq!(cut, 0);
 }
@@ -148,7 +129,7 @@ fn nothing_is_sent_before_it_is_in_the_journal() {
     let dir = TempDir::new();
     let mut storage = storage();
     let client = Client::new(config(), storage.split());
-    let mut client = client.with_journal(open(&dir.journal())).unwrap();
+    let mut client = client.with_journal(open(&journal_in(&dir))).unwrap();
     let id = mqtt_core::wire::PacketId::new(1).unwrap();
     let pubrec = encode(Packet::PubRec(Ack::new(id)));
     // Each answer comes after what it answers: time passes between.
@@ -156,7 +137,7 @@ fn nothing_is_sent_before_it_is_in_the_journal() {
     let seen = Rc::default();
     let stream = Witness {
         answers: Scripted::new(incoming).0,
-        path: dir.journal(),
+        path: journal_in(&dir),
         seen: Rc::clone(&seen),
     };
     publish(&mut client, "before the connection");
@@ -182,7 +163,7 @@ fn what_was_sent_is_sent_again() {
     let session = |stream| {
         let mut storage = storage();
         let client = Client::new(config(), storage.split());
-        let mut client = client.with_journal(open(&dir.journal())).unwrap();
+        let mut client = client.with_journal(open(&journal_in(&dir))).unwrap();
         if client.core().messages().count() == 0 {
             publish(&mut client, "one");
         }
@@ -209,19 +190,19 @@ fn what_was_sent_is_sent_again() {
 #[test]
 fn a_journal_is_open_once() {
     let dir = TempDir::new();
-    let journal = open(&dir.journal());
-    match FileJournal::open(dir.journal(), Sync::Always) {
+    let journal = open(&journal_in(&dir));
+    match FileJournal::open(journal_in(&dir), Sync::Always) {
         Err(Error::Locked(path)) => assert_eq!(path, journal.path()),
         other => panic!("{other:?}"),
     }
     drop(journal);
-    open(&dir.journal());
+    open(&journal_in(&dir));
 }
 
 #[test]
 fn what_cannot_be_opened() {
     let dir = TempDir::new();
-    let path = dir.journal();
+    let path = journal_in(&dir);
     let error = || FileJournal::open(&path, Sync::Always).unwrap_err();
 
     for content in ["", "my notes", "mqtt-"] {
@@ -258,7 +239,7 @@ fn what_cannot_be_opened() {
     let text = directory.to_string();
     assert!(text.starts_with("cannot read /"), "{text}");
 
-    let nowhere = FileJournal::open(dir.0.join("nowhere/journal"), Sync::Always).unwrap_err();
+    let nowhere = FileJournal::open(dir.path().join("nowhere/journal"), Sync::Always).unwrap_err();
     assert!(matches!(
         nowhere,
         Error::Io {
@@ -271,23 +252,23 @@ fn what_cannot_be_opened() {
 #[test]
 fn a_torn_end_is_cut_off() {
     let dir = TempDir::new();
-    with_messages(&dir.journal(), &["one", "two"]);
-    let whole = fs::read(dir.journal()).unwrap();
-    with_messages(&dir.journal(), &["three"]);
-    let rewritten = fs::read(dir.journal()).unwrap();
+    with_messages(&journal_in(&dir), &["one", "two"]);
+    let whole = fs::read(journal_in(&dir)).unwrap();
+    with_messages(&journal_in(&dir), &["three"]);
+    let rewritten = fs::read(journal_in(&dir)).unwrap();
     assert_ne!(whole, rewritten);
 
     let torn = &rewritten[..rewritten.len() - 1];
-    fs::write(dir.journal(), torn).unwrap();
-    let (found, cut) = messages(&dir.journal());
+    fs::write(journal_in(&dir), torn).unwrap();
+    let (found, cut) = messages(&journal_in(&dir));
     assert_eq!(found, ["one", "two"]);
     assert!(cut > 0);
 
-    let mut longer = fs::read(dir.journal()).unwrap();
+    let mut longer = fs::read(journal_in(&dir)).unwrap();
     longer.extend_from_slice(&[0; 100]);
-    fs::write(dir.journal(), longer).unwrap();
-    assert_eq!(messages(&dir.journal()), (found.clone(), 100));
-    assert_eq!(messages(&dir.journal()), (found, 0), "once");
+    fs::write(journal_in(&dir), longer).unwrap();
+    assert_eq!(messages(&journal_in(&dir)), (found.clone(), 100));
+    assert_eq!(messages(&journal_in(&dir)), (found, 0), "once");
 }
 
 #[test]
@@ -299,15 +280,15 @@ fn the_core_has_to_wait_for_the_journal() {
         ..config()
     };
     let client = Client::<Scripted>::new(config, storage.split());
-    let result = client.with_journal(open(&dir.journal()));
+    let result = client.with_journal(open(&journal_in(&dir)));
     assert!(matches!(result, Err(Error::NotDurable)));
 }
 
 #[test]
 fn a_session_that_does_not_fit_may_go_to_another_core() {
     let dir = TempDir::new();
-    with_messages(&dir.journal(), &["one", "two"]);
-    let mut journal = open(&dir.journal());
+    with_messages(&journal_in(&dir), &["one", "two"]);
+    let mut journal = open(&journal_in(&dir));
     for (slots, fits) in [(1, false), (8, true)] {
         let mut storage = HeapStorage::new(1024, 4096, slots);
         let mut core = mqtt_core::Client::new(config(), storage.split().1);
@@ -333,13 +314,13 @@ fn a_journal_that_fails_ends_the_connection() {
     let (stream, sent) = Scripted::new([connack(), vec![], vec![], vec![], vec![]]);
     let mut storage = storage();
     let client = Client::new(config(), storage.split());
-    let journal = open(&dir.journal()).compact_above(0);
+    let journal = open(&journal_in(&dir)).compact_above(0);
     let mut client = client.with_journal(journal).unwrap();
     client.connect(stream).unwrap();
     while !matches!(client.poll(None), Ok(Some((Event::Connected(_), _)))) {}
 
     // The next file is going to be on a device that is always full.
-    std::os::unix::fs::symlink("/dev/full", dir.0.join("journal.new")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("journal.new")).unwrap();
     let error = loop {
         publish(
             &mut client,
@@ -364,8 +345,8 @@ fn a_journal_that_fails_ends_the_connection() {
     assert!(is_poisoned, "{poisoned:?}");
     drop(client);
 
-    fs::remove_file(dir.0.join("journal.new")).unwrap();
-    assert!(!messages(&dir.journal()).0.is_empty());
+    fs::remove_file(dir.path().join("journal.new")).unwrap();
+    assert!(!messages(&journal_in(&dir)).0.is_empty());
 }
 
 /// The place of a link is taken by a file only where it points to.
@@ -375,11 +356,11 @@ fn a_link_stays_a_link() {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     let dir = TempDir::new();
-    with_messages(&dir.0.join("real"), &["one"]);
-    symlink(dir.0.join("real"), dir.journal()).unwrap();
-    assert_eq!(messages(&dir.journal()).0, ["one"]);
-    assert!(fs::symlink_metadata(dir.journal()).unwrap().is_symlink());
-    let mode = fs::metadata(dir.journal()).unwrap().permissions().mode();
+    with_messages(&dir.path().join("real"), &["one"]);
+    symlink(dir.path().join("real"), journal_in(&dir)).unwrap();
+    assert_eq!(messages(&journal_in(&dir)).0, ["one"]);
+    assert!(fs::symlink_metadata(journal_in(&dir)).unwrap().is_symlink());
+    let mode = fs::metadata(journal_in(&dir)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -423,7 +404,7 @@ fn the_driver_waits_no_longer_than_the_journal_may() {
         keep_alive: 0,
         ..config()
     };
-    let journal = FileJournal::open(dir.journal(), Sync::Interval(interval)).unwrap();
+    let journal = FileJournal::open(journal_in(&dir), Sync::Interval(interval)).unwrap();
     let client = Client::new(config, storage.split());
     let mut client = client.with_journal(journal).unwrap();
     let deadlines = Rc::default();
@@ -460,7 +441,7 @@ fn what_came_with_connack_is_not_waited_for() {
     let directory = TempDir::new();
     let mut storage = storage();
     let client = Client::new(config(), storage.split());
-    let mut client = client.with_journal(open(&directory.journal())).unwrap();
+    let mut client = client.with_journal(open(&journal_in(&directory))).unwrap();
     client.connect(stream).unwrap();
     while !server.is_finished() {
         if let Err(error) = client.poll(None) {

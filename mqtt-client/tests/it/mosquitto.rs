@@ -5,25 +5,24 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
-use std::{env, thread};
+
+use super::machine::{TempDir, program, wait_for};
 
 /// A mosquitto, killed when it is dropped.
 pub(crate) struct Mosquitto {
     program: PathBuf,
     child: Child,
     port: u16,
-    dir: Dir,
+    pub(crate) dir: TempDir,
 }
 
 impl Mosquitto {
     /// Starts a mosquitto with these lines in its configuration, which may name files in its
     /// folder. `None`, after a message, if there is none on this machine; in CI there has to be.
-    pub(crate) fn start(lines: impl FnOnce(&Path) -> String) -> Option<Self> {
+    pub(crate) fn start(lines: impl FnOnce(&TempDir) -> String) -> Option<Self> {
         let program = program("mosquitto")?;
-        let dir = Dir::new();
-        let lines = lines(&dir.0);
+        let dir = TempDir::new();
+        let lines = lines(&dir);
         // Only root may, and has to: mosquitto would become another user, without access.
         let user = if is_root() { "user root\n" } else { "" };
         // A port that is free now may be taken a moment later; then there is another.
@@ -31,8 +30,8 @@ impl Mosquitto {
             let port = free_port(attempt);
             let config =
                 format!("{user}log_dest stderr\nlog_type all\nlistener {port} 127.0.0.1\n{lines}");
-            fs::write(dir.0.join("mosquitto.conf"), config).unwrap();
-            if let Some(child) = spawn(&program, &dir.0, port) {
+            dir.write("mosquitto.conf", config.as_bytes());
+            if let Some(child) = spawn(&program, dir.path(), port) {
                 return Some(Self {
                     program,
                     child,
@@ -49,9 +48,8 @@ impl Mosquitto {
     }
 
     /// What mosquitto has said since its last start.
-    #[cfg(feature = "scram")]
     pub(crate) fn log(&self) -> String {
-        read_log(&self.dir.0)
+        read_log(self.dir.path())
     }
 
     /// Ends it without a warning.
@@ -70,13 +68,13 @@ impl Mosquitto {
 
     /// Deletes the store in which it keeps sessions.
     pub(crate) fn forget(&mut self) {
-        fs::remove_file(self.dir.0.join("mosquitto.db")).unwrap();
+        fs::remove_file(self.dir.path().join("mosquitto.db")).unwrap();
     }
 
     /// Starts it once more, on the same port and with the same files.
     pub(crate) fn start_again(&mut self) {
         self.child = wait_for("the port of mosquitto", || {
-            spawn(&self.program, &self.dir.0, self.port)
+            spawn(&self.program, self.dir.path(), self.port)
         });
     }
 }
@@ -115,57 +113,6 @@ fn spawn(program: &Path, dir: &Path, port: u16) -> Option<Child> {
 
 fn read_log(dir: &Path) -> String {
     String::from_utf8_lossy(&fs::read(dir.join("log")).unwrap()).into_owned()
-}
-
-/// Finds a program; Debian has a place for mosquitto outside of ordinary users' paths.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let more = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"].map(PathBuf::from);
-    let found = env::split_paths(&path)
-        .chain(more)
-        .map(|dir| dir.join(name))
-        .find(|path| path.is_file());
-    found.or_else(|| missing(&format!("{name} is")))
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-pub(crate) fn missing<T>(what: &str) -> Option<T> {
-    let in_ci = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
-    assert!(!in_ci, "{what} not installed, and in CI nothing is skipped");
-    eprintln!("skipped: {what} not installed");
-    None
-}
-
-/// A folder that is gone when it is dropped.
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("mqtt-client-{}-{number}", std::process::id());
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&dir).unwrap();
-        Self(dir)
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Waits until `check` has a result.
-pub(crate) fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(result) = check() {
-            return result;
-        }
-        assert!(Instant::now() < deadline, "still waiting for {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// A port below those that the system gives to outgoing connections.

@@ -15,7 +15,7 @@ fn everywhere(max_inflight: u32, test: impl Fn(Mosquitto, Version, QoS)) {
                      max_inflight_messages {max_inflight}\npersistence true\n\
                      persistence_location {}/\n\
                      autosave_on_changes true\nautosave_interval 1\n",
-                    dir.display()
+                    dir.path().display()
                 )
             });
             let Some(broker) = broker else { return };

@@ -21,7 +21,8 @@ use super::auth::{
     read_end, storage,
 };
 use super::blocking::serve;
-use super::mosquitto::{Mosquitto, missing, program, wait_for};
+use super::machine::{missing, program, wait_for};
+use super::mosquitto::Mosquitto;
 
 const METHOD: &str = Scram::METHOD;
 
@@ -141,7 +142,7 @@ fn mosquitto(options: &[(&str, &str)]) -> Option<Mosquitto> {
         .map(|(name, value)| format!("plugin_opt_{name} {value}\n"))
         .collect();
     Mosquitto::start(|dir| {
-        let plugin = dir.join("scram.so");
+        let plugin = dir.path().join("scram.so");
         compile(&plugin);
         let plugin = plugin.display();
         format!("persistence false\nallow_anonymous false\nplugin {plugin}\n{options}")

@@ -1,16 +1,11 @@
 //! Brokers to test against.
 
-use std::env;
-use std::fs::{self, File};
-use std::hash::{BuildHasher, RandomState};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
 
 use mqtt_client::Version;
 
 use super::command::{Finished, Running};
-use super::{TempDir, wait_for};
+use super::{TempDir, mosquitto, program, wait_for};
 
 #[cfg(feature = "demo")]
 #[path = "../../../src/demo/broker.rs"]
@@ -20,11 +15,7 @@ mod embedded;
 pub(crate) use embedded::Broker as Embedded;
 
 /// A mosquitto, killed when it is dropped.
-pub(crate) struct Mosquitto {
-    child: Child,
-    port: u16,
-    pub(crate) dir: TempDir,
-}
+pub(crate) struct Mosquitto(mosquitto::Mosquitto);
 
 impl Mosquitto {
     /// Starts a mosquitto to which everybody has access; `None`, after a message, if there is
@@ -34,50 +25,20 @@ impl Mosquitto {
     }
 
     /// Starts a mosquitto with these lines in its configuration.
-    pub(crate) fn start_with(config: impl FnOnce(&TempDir) -> String) -> Option<Self> {
-        let program = program("mosquitto")?;
+    pub(crate) fn start_with(lines: impl FnOnce(&TempDir) -> String) -> Option<Self> {
         for client in ["mosquitto_pub", "mosquitto_sub", "mosquitto_passwd"] {
-            self::program(client)?;
+            program(client)?;
         }
-        let dir = TempDir::new();
-        let own_config = config(&dir);
-        // A port that is free now may be taken a moment later; then there is another.
-        for attempt in 0..20 {
-            let port = free_port(attempt);
-            // Only root may, and has to: mosquitto would become another user, without access.
-            let user = if is_root() { "user root\n" } else { "" };
-            let config = format!(
-                "{user}log_dest stderr\nlog_type all\npersistence false\n\
-                 listener {port} 127.0.0.1\n{own_config}"
-            );
-            let config = dir.write("mosquitto.conf", config.as_bytes());
-            let log = File::create(dir.path().join("log")).unwrap();
-            let mut child = Command::new(&program)
-                .args(["-c", &config])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(log)
-                .spawn()
-                .unwrap();
-            let is_up = wait_for("mosquitto to listen", || {
-                if child.try_wait().unwrap().is_some() {
-                    return Some(false);
-                }
-                TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-                    .ok()
-                    .map(|_| true)
-            });
-            if is_up {
-                return Some(Self { child, port, dir });
-            }
-            let log = fs::read_to_string(dir.path().join("log")).unwrap();
-            assert!(log.contains("Address already in use"), "{log}");
-        }
-        panic!("no free port for mosquitto");
+        mosquitto::Mosquitto::start(|dir| format!("persistence false\n{}", lines(dir))).map(Self)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+        self.0.address()
+    }
+
+    /// Where its files are.
+    pub(crate) const fn dir(&self) -> &TempDir {
+        &self.0.dir
     }
 
     /// The arguments `-h` and `-p` of all clients, then these.
@@ -87,7 +48,7 @@ impl Mosquitto {
 
     /// Starts `mqtt SUBCOMMAND -h HOST -p PORT ...`.
     pub(crate) fn mqtt(&self, args: &[&str]) -> Running {
-        super::command::mqtt(&self.args(&self.port.to_string(), args))
+        super::command::mqtt(&self.args(&self.0.address().port().to_string(), args))
     }
 
     /// Runs `mqtt SUBCOMMAND -h HOST -p PORT ...` to its end.
@@ -97,7 +58,7 @@ impl Mosquitto {
 
     /// Starts `mosquitto_pub` or `mosquitto_sub`.
     pub(crate) fn theirs(&self, args: &[&str]) -> Running {
-        let port = self.port.to_string();
+        let port = self.0.address().port().to_string();
         let args = self.args(&port, args);
         Running::start(args[0], &args[1..])
     }
@@ -120,55 +81,8 @@ impl Mosquitto {
 
     /// Waits until mosquitto has said this.
     pub(crate) fn wait_for_log(&self, text: &str) {
-        wait_for(text, || {
-            let log = fs::read(self.dir.path().join("log")).unwrap();
-            String::from_utf8_lossy(&log).contains(text).then_some(())
-        });
+        wait_for(text, || self.0.log().contains(text).then_some(()));
     }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Finds a program of mosquitto's, for which Debian has a place outside of ordinary users' paths.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let more = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"].map(PathBuf::from);
-    let found = env::split_paths(&path)
-        .chain(more)
-        .map(|dir| dir.join(name))
-        .find(|path| path.is_file());
-    if found.is_none() {
-        let in_ci = env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
-        assert!(
-            !in_ci,
-            "{name} is not installed, and in CI nothing is skipped"
-        );
-        eprintln!("skipped: {name} is not installed");
-    }
-    found
-}
-
-/// A port below those that the system gives to outgoing connections.
-fn free_port(attempt: u16) -> u16 {
-    loop {
-        let random = RandomState::new().hash_one(attempt) % 20_000;
-        let port = 12_000 + u16::try_from(random).unwrap();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-fn is_root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
 /// A broker of any kind.
