@@ -1,0 +1,2 @@
+//! Soon.
+#![cfg_attr(not(feature = "std"), no_std)]
