@@ -67,19 +67,30 @@
 //! `journal` for an example.
 //!
 //! # Features
+//! - `std` (default): the standard library, for everything but `embedded`.
 //! - `tcp` (default): [`Stream`] for [`transport_tcp::TcpStream`].
 //! - `journal`: `journal::FileJournal`, for sessions that survive the process and the power.
 //! - `scram`: `auth::Scram`, the method SCRAM-SHA-256.
 
+#![cfg_attr(not(feature = "std"), no_std)]
+
+#[cfg(feature = "std")]
 pub mod auth;
+#[cfg(feature = "std")]
 pub mod blocking;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 #[cfg(feature = "journal")]
 pub mod journal;
+#[cfg(feature = "std")]
 mod stream;
 
 pub use mqtt_core;
+#[cfg(feature = "std")]
+pub use mqtt_core::HeapStorage;
 pub use mqtt_core::wire::{Filter, QoS, Version};
-pub use mqtt_core::{Config, Event, HeapStorage, Message, Storage};
+pub use mqtt_core::{Config, Event, Message, Storage};
+#[cfg(feature = "std")]
 pub use stream::Stream;
 
 /// The examples of the README compile, too.
