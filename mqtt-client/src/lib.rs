@@ -84,6 +84,8 @@ pub mod embedded;
 pub mod journal;
 #[cfg(feature = "std")]
 mod stream;
+#[cfg(feature = "net")]
+pub mod uri;
 
 pub use mqtt_core;
 #[cfg(feature = "std")]

@@ -14,3 +14,5 @@ mod payload;
 mod restart;
 #[cfg(feature = "scram")]
 mod scram;
+#[cfg(feature = "net")]
+mod uri;
