@@ -1,1 +1,20 @@
-//! Soon.
+//! What the tests of several crates share: folders and programs, servers, certificates, faults.
+//!
+//! Nothing here returns errors: a test that lacks something it needs has failed.
+
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "tests panic, and everything here is for them"
+)]
+
+mod certificates;
+pub mod machine;
+mod mosquitto;
+mod proxy;
+mod random;
+
+pub use certificates::{Certificates, Identity};
+pub use mosquitto::{Listener, Listeners, Mosquitto};
+pub use proxy::{Direction, End, Faults, Proxy};
+pub use random::Random;
