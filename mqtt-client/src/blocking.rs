@@ -1,6 +1,5 @@
 //! The client on the calling thread.
 
-use core::fmt;
 use core::time::Duration;
 use std::thread;
 
@@ -8,8 +7,9 @@ use embedded_io::{Error as _, ErrorKind};
 use mqtt_core::wire::ReasonCode;
 use mqtt_core::{Buffers, Clock, Config, Event, Instant, RxBuf, UsageError};
 
+pub use crate::Error;
 use crate::Stream;
-use crate::auth::{self, Authenticator, Exchange};
+use crate::auth::{Authenticator, Exchange};
 #[cfg(feature = "journal")]
 use crate::journal::{self, FileJournal};
 
@@ -39,6 +39,8 @@ pub struct Client<'b, S> {
     is_reading: bool,
     /// True if the last write of a payload stood still.
     is_payload_stalled: bool,
+    /// True if the stream may hold bytes that it has not sent.
+    is_unflushed: bool,
     /// Answers AUTH on this connection, if it is not left to the application.
     exchange: Option<Exchange>,
 }
@@ -57,6 +59,7 @@ impl<'b, S: Stream> Client<'b, S> {
             is_drained: false,
             is_reading: false,
             is_payload_stalled: false,
+            is_unflushed: false,
             exchange: None,
         }
     }
@@ -146,6 +149,7 @@ impl<'b, S: Stream> Client<'b, S> {
         self.is_drained = false;
         self.is_reading = false;
         self.is_payload_stalled = false;
+        self.is_unflushed = false;
         self.exchange = exchange;
     }
 
@@ -208,6 +212,7 @@ impl<'b, S: Stream> Client<'b, S> {
             stream,
             clock,
             is_drained,
+            is_unflushed,
             exchange,
             ..
         } = self;
@@ -232,7 +237,7 @@ impl<'b, S: Stream> Client<'b, S> {
             Err(error) => Error::Protocol(error),
         };
         if let Some(mut stream) = stream.take() {
-            say_last_words(core, &mut stream, clock);
+            say_last_words(core, &mut stream, clock, is_unflushed);
         }
         core.connection_lost();
         *is_drained = false;
@@ -246,7 +251,7 @@ impl<'b, S: Stream> Client<'b, S> {
     /// Any error but [`UsageError::NotConnected`] has ended the connection.
     pub fn flush(&mut self, timeout: Duration) -> Result<bool, Error<S::Error>> {
         self.send(timeout)?;
-        Ok(self.core.transmit().is_empty())
+        Ok(self.core.transmit().is_empty() && !self.is_unflushed)
     }
 
     /// Sends a part of the payload that [`payload`](mqtt_core::Client::payload) asks for, for no
@@ -263,15 +268,16 @@ impl<'b, S: Stream> Client<'b, S> {
     /// {
     ///     let message = Message::new("firmware", b"");
     ///     let id = client.core().publish_lent(&message, file.len())?;
-    ///     let mut is_sent = false;
-    ///     while !is_sent {
+    ///     loop {
     ///         client.poll(None)?; // looks at events, of course
     ///         while let Some(lent) = client.core().payload().filter(|lent| lent.id == id) {
-    ///             let n = client.send_payload(&file[lent.offset..], Duration::from_secs(1))?;
-    ///             is_sent = n == lent.left;
+    ///             match client.send_payload(&file[lent.offset..], Duration::from_secs(1))? {
+    ///                 0 => break,
+    ///                 n if n == lent.left => return Ok(()),
+    ///                 _ => {}
+    ///             }
     ///         }
     ///     }
-    ///     Ok(())
     /// }
     /// ```
     ///
@@ -300,6 +306,10 @@ impl<'b, S: Stream> Client<'b, S> {
         };
         let result = write_payload(&mut self.core, stream, &self.clock, bytes, timeout);
         self.is_payload_stalled = matches!(result, Ok(0));
+        if matches!(result, Ok(1..)) {
+            self.is_unflushed = true;
+            self.is_drained = false;
+        }
         if result.is_err() {
             self.end();
         }
@@ -314,7 +324,7 @@ impl<'b, S: Stream> Client<'b, S> {
     pub fn disconnect(&mut self, timeout: Duration) -> Result<(), Error<S::Error>> {
         let result = self.core.disconnect().map_err(Error::Protocol);
         let result = result.and_then(|()| self.send(timeout));
-        let is_sent = self.core.is_closed();
+        let is_sent = self.core.is_closed() && !self.is_unflushed;
         if let (Some(stream), true) = (&mut self.stream, is_sent) {
             linger(stream, &self.clock);
         }
@@ -341,15 +351,20 @@ impl<'b, S: Stream> Client<'b, S> {
             core,
             stream,
             clock,
+            is_drained,
+            is_unflushed,
             ..
         } = self;
         let Some(stream) = stream else {
             return Err(UsageError::NotConnected.into());
         };
-        if core.transmit().is_empty() {
+        if !core.transmit().is_empty() {
+            // What was received may wait for the room that this makes.
+            *is_drained = false;
+        } else if !*is_unflushed {
             return Ok(());
         }
-        let result = write(core, stream, clock, timeout);
+        let result = write(core, stream, clock, is_unflushed, timeout);
         if result.is_err() {
             self.end();
         }
@@ -380,7 +395,8 @@ impl<'b, S: Stream> Client<'b, S> {
             return Err(Error::Closed);
         }
         let now = clock.now();
-        let is_stalled = !core.transmit().is_empty() || self.is_payload_stalled;
+        let is_stalled =
+            !core.transmit().is_empty() || self.is_payload_stalled || self.is_unflushed;
         let stalled = is_stalled.then_some(now + STALLED_WRITE);
         let deadlines = [
             core.poll_timeout(),
@@ -405,10 +421,18 @@ impl<'b, S: Stream> Client<'b, S> {
             Ok(n) => {
                 rx.filled(n);
                 self.is_reading = is_stalled;
+                // The stream may have something to answer.
+                self.is_unflushed = true;
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::TimedOut => {
                 self.is_reading = false;
+                Ok(())
+            }
+            // It has, and nothing for us.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                self.is_reading = false;
+                self.is_unflushed = true;
                 Ok(())
             }
             Err(error) => Err(Error::Stream(error)),
@@ -432,26 +456,32 @@ fn set_deadline<S: Stream>(
     stream.set_deadline(deadline).map_err(Error::Stream)
 }
 
-/// Writes until there is nothing left or `timeout` has passed.
+/// Writes until there is nothing left, or `timeout` has passed, and flushes.
 fn write<S: Stream>(
     core: &mut mqtt_core::Client<'_>,
     stream: &mut S,
     clock: &Clock,
+    is_unflushed: &mut bool,
     timeout: Duration,
 ) -> Result<(), Error<S::Error>> {
     set_deadline(stream, clock, Some(clock.now() + timeout))?;
     while !core.transmit().is_empty() {
         match stream.write(core.transmit()) {
             Ok(0) => return Err(Error::Closed),
-            Ok(n) => core.transmitted(n, clock.now()),
+            Ok(n) => {
+                core.transmitted(n, clock.now());
+                *is_unflushed = true;
+            }
             Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(()),
             Err(error) => return Err(Error::Stream(error)),
         }
     }
     match stream.flush() {
-        Err(error) if error.kind() != ErrorKind::TimedOut => Err(Error::Stream(error)),
-        _ => Ok(()),
+        Ok(()) => *is_unflushed = false,
+        Err(error) if error.kind() == ErrorKind::TimedOut => {}
+        Err(error) => return Err(Error::Stream(error)),
     }
+    Ok(())
 }
 
 /// Writes once, and no longer than until `timeout` has passed.
@@ -475,9 +505,15 @@ fn write_payload<S: Stream>(
 }
 
 /// Sends the DISCONNECT that says what was wrong, if there is one and that is still possible.
-fn say_last_words<S: Stream>(core: &mut mqtt_core::Client<'_>, stream: &mut S, clock: &Clock) {
+fn say_last_words<S: Stream>(
+    core: &mut mqtt_core::Client<'_>,
+    stream: &mut S,
+    clock: &Clock,
+    is_unflushed: &mut bool,
+) {
     // The error that is reported is the first one.
-    if !core.transmit().is_empty() && write(core, stream, clock, LAST_WORDS).is_ok() {
+    let is_silent = core.transmit().is_empty();
+    if !is_silent && write(core, stream, clock, is_unflushed, LAST_WORDS).is_ok() {
         linger(stream, clock);
     }
 }
@@ -487,70 +523,16 @@ fn say_last_words<S: Stream>(core: &mut mqtt_core::Client<'_>, stream: &mut S, c
 fn linger<S: Stream>(stream: &mut S, clock: &Clock) {
     let end = clock.now() + LAST_WORDS;
     if set_deadline(stream, clock, Some(end)).is_ok() {
-        while matches!(stream.read(&mut [0; 1024]), Ok(1..)) && clock.now() < end {}
-    }
-}
-
-/// Why a call failed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Error<E> {
-    /// The server broke the protocol or was silent, or the caller asked for something impossible.
-    Protocol(mqtt_core::Error),
-    /// The stream failed.
-    Stream(E),
-    /// The server closed the stream, or it is closed after a refusal or DISCONNECT.
-    Closed,
-    /// The connection was closed before everything queued was sent.
-    Unsent,
-    /// The extended authentication failed on our side.
-    Authentication(auth::Error),
-    /// The journal has failed. Drop the client and begin again with what the journal holds.
-    #[cfg(feature = "journal")]
-    Journal(journal::Error),
-}
-
-impl<E: fmt::Display> fmt::Display for Error<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Protocol(error) => error.fmt(f),
-            Self::Stream(error) => error.fmt(f),
-            Self::Closed => f.write_str("the connection is closed"),
-            Self::Unsent => f.write_str("the connection was closed before everything was sent"),
-            Self::Authentication(error) => error.fmt(f),
-            #[cfg(feature = "journal")]
-            Self::Journal(error) => error.fmt(f),
+        while clock.now() < end {
+            match stream.read(&mut [0; 1024]) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {
+                    if stream.flush().is_err() {
+                        break;
+                    }
+                }
+                _ => break,
+            }
         }
-    }
-}
-
-impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Protocol(error) => Some(error),
-            Self::Stream(error) => Some(error),
-            Self::Authentication(error) => Some(error),
-            Self::Closed | Self::Unsent => None,
-            #[cfg(feature = "journal")]
-            Self::Journal(error) => Some(error),
-        }
-    }
-}
-
-impl<E> From<mqtt_core::Error> for Error<E> {
-    fn from(error: mqtt_core::Error) -> Self {
-        Self::Protocol(error)
-    }
-}
-
-impl<E> From<auth::Error> for Error<E> {
-    fn from(error: auth::Error) -> Self {
-        Self::Authentication(error)
-    }
-}
-
-impl<E> From<UsageError> for Error<E> {
-    fn from(error: UsageError) -> Self {
-        Self::Protocol(error.into())
     }
 }

@@ -80,13 +80,17 @@ pub mod auth;
 pub mod blocking;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod error;
 #[cfg(feature = "journal")]
 pub mod journal;
+#[cfg(feature = "net")]
+pub mod net;
 #[cfg(feature = "std")]
 mod stream;
 #[cfg(feature = "net")]
 pub mod uri;
 
+pub use error::Error;
 pub use mqtt_core;
 #[cfg(feature = "std")]
 pub use mqtt_core::HeapStorage;

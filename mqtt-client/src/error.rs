@@ -1,0 +1,76 @@
+use core::fmt;
+
+use mqtt_core::UsageError;
+
+#[cfg(feature = "std")]
+use crate::auth;
+#[cfg(feature = "journal")]
+use crate::journal;
+
+/// Why a call of a client failed. `E` is the error of its stream.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error<E> {
+    /// The server broke the protocol or was silent, or the caller asked for something impossible.
+    Protocol(mqtt_core::Error),
+    /// The stream failed.
+    Stream(E),
+    /// The server closed the stream, or it is closed after a refusal or DISCONNECT.
+    Closed,
+    /// The connection was closed before everything queued was sent.
+    Unsent,
+    /// The extended authentication failed on our side.
+    #[cfg(feature = "std")]
+    Authentication(auth::Error),
+    /// The journal has failed. Drop the client and begin again with what the journal holds.
+    #[cfg(feature = "journal")]
+    Journal(journal::Error),
+}
+
+impl<E: fmt::Display> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol(error) => error.fmt(f),
+            Self::Stream(error) => error.fmt(f),
+            Self::Closed => f.write_str("the connection is closed"),
+            Self::Unsent => f.write_str("the connection was closed before everything was sent"),
+            #[cfg(feature = "std")]
+            Self::Authentication(error) => error.fmt(f),
+            #[cfg(feature = "journal")]
+            Self::Journal(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Protocol(error) => Some(error),
+            Self::Stream(error) => Some(error),
+            Self::Closed | Self::Unsent => None,
+            #[cfg(feature = "std")]
+            Self::Authentication(error) => Some(error),
+            #[cfg(feature = "journal")]
+            Self::Journal(error) => Some(error),
+        }
+    }
+}
+
+impl<E> From<mqtt_core::Error> for Error<E> {
+    fn from(error: mqtt_core::Error) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl<E> From<UsageError> for Error<E> {
+    fn from(error: UsageError) -> Self {
+        Self::Protocol(error.into())
+    }
+}
+
+#[cfg(feature = "std")]
+impl<E> From<auth::Error> for Error<E> {
+    fn from(error: auth::Error) -> Self {
+        Self::Authentication(error)
+    }
+}
