@@ -1,7 +1,8 @@
 //! Sessions outlive connections that are cut at any byte.
 
+use testkit::Mosquitto;
+
 use super::delivery::{LEVELS, VERSIONS, through_cuts};
-use super::mosquitto::Mosquitto;
 
 #[test]
 fn mosquitto_and_connections_that_are_cut() {

@@ -13,9 +13,9 @@ use mqtt_client::journal::{Error, FileJournal, Operation, Sync};
 use mqtt_client::mqtt_core::wire::{Ack, ConnAck, Packet, PacketId, Publish, ReasonCode};
 use mqtt_client::mqtt_core::{self, Durability, UsageError};
 use mqtt_client::{Config, Event, HeapStorage, Message, QoS, Stream, Version};
+use testkit::machine::TempDir;
 
 use super::blocking::{Scripted, connack, encode, read_until, serve};
-use super::machine::TempDir;
 
 /// Where the journal is.
 fn journal_in(dir: &TempDir) -> PathBuf {

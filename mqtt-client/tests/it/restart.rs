@@ -1,9 +1,9 @@
 //! Sessions outlive the process of the server.
 
 use mqtt_client::{QoS, Version};
+use testkit::Mosquitto;
 
 use super::delivery::{LEVELS, Memory, Outcome, VERSIONS, factor, finish, storm};
-use super::mosquitto::Mosquitto;
 
 /// Runs a test with a mosquitto that keeps its sessions in a file, for each version and QoS.
 fn everywhere(max_inflight: u32, test: impl Fn(Mosquitto, Version, QoS)) {

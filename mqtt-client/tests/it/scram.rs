@@ -14,6 +14,8 @@ use mqtt_client::blocking::{Client, Error};
 use mqtt_client::mqtt_core::wire::{Property, ReasonCode};
 use mqtt_client::{Config, Event, Message, QoS};
 use sha2::{Digest, Sha256};
+use testkit::Mosquitto;
+use testkit::machine::{missing, program, wait_for};
 use transport_tcp::{Options, TcpStream};
 
 use super::auth::{
@@ -21,8 +23,6 @@ use super::auth::{
     read_end, storage,
 };
 use super::blocking::serve;
-use super::machine::{missing, program, wait_for};
-use super::mosquitto::Mosquitto;
 
 const METHOD: &str = Scram::METHOD;
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use mqtt_client::Version;
 
 use super::command::{Finished, Running};
-use super::{TempDir, mosquitto, program, wait_for};
+use super::{TempDir, program, wait_for};
 
 #[cfg(feature = "demo")]
 #[path = "../../../src/demo/broker.rs"]
@@ -15,7 +15,7 @@ mod embedded;
 pub(crate) use embedded::Broker as Embedded;
 
 /// A mosquitto, killed when it is dropped.
-pub(crate) struct Mosquitto(mosquitto::Mosquitto);
+pub(crate) struct Mosquitto(testkit::Mosquitto);
 
 impl Mosquitto {
     /// Starts a mosquitto to which everybody has access; `None`, after a message, if there is
@@ -29,7 +29,7 @@ impl Mosquitto {
         for client in ["mosquitto_pub", "mosquitto_sub", "mosquitto_passwd"] {
             program(client)?;
         }
-        mosquitto::Mosquitto::start(|dir| format!("persistence false\n{}", lines(dir))).map(Self)
+        testkit::Mosquitto::start(|dir| format!("persistence false\n{}", lines(dir))).map(Self)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -1,6 +1,5 @@
 //! A sender and a receiver whose connections end at any time, and what has arrived in the end.
 
-mod proxy;
 mod tap;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +12,9 @@ use mqtt_client::blocking::{Client, Error};
 use mqtt_client::mqtt_core::wire::{PacketId, ReasonCode};
 use mqtt_client::mqtt_core::{self, Resource};
 use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, Version};
+use testkit::{Direction, End, Faults as Cuts, Proxy, Random};
 use transport_tcp::{Options, TcpStream};
 
-use proxy::Proxy;
 use tap::{Faults, Tap, Taps};
 
 pub(crate) const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
@@ -450,17 +449,35 @@ pub(crate) fn storm(
     });
 }
 
+/// A proxy that ends each connection after a random number of bytes in either direction.
+fn cutting_proxy(server: SocketAddr) -> Proxy {
+    let mut random = Random::from_env();
+    Proxy::with(server, move |_| Cuts {
+        up: cut(&mut random),
+        down: cut(&mut random),
+    })
+}
+
+/// From a part of the first packet to some hundred packets, every order of magnitude as often.
+fn cut(random: &mut Random) -> Direction {
+    let magnitude = random.below(14);
+    Direction {
+        end: Some((1 + random.below(16 << magnitude), End::Close)),
+        ..Direction::default()
+    }
+}
+
 /// Sends messages both ways through a proxy that cuts connections.
 pub(crate) fn through_cuts(server: SocketAddr, version: Version, qos: QoS) -> Outcome {
     let mut memory = Memory::new();
     let (mut sender, mut receiver) = memory.parties(version, qos, server);
-    let proxy = Proxy::start(server);
+    let proxy = cutting_proxy(server);
     sender.link.go(proxy.address());
     receiver.link.go(proxy.address());
     storm(&mut sender, &mut receiver, |progress| {
         progress.wait_for("cuts", || proxy.cuts() >= 100 * factor());
     });
-    proxy.calm_down();
+    proxy.plan(|_| Cuts::default());
     finish(&mut sender, &mut receiver)
 }
 
