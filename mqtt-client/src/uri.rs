@@ -131,7 +131,10 @@ impl Scheme {
             "mqtts" | "ssl" | "tls" => Ok(Self::Mqtts),
             "ws" => Ok(Self::Ws),
             "wss" => Ok(Self::Wss),
-            _ => Err(ParseError::UnknownScheme(text.to_owned())),
+            _ => Err(ParseError::UnknownScheme {
+                scheme: text.to_owned(),
+                known: "mqtt://, mqtts://, ws:// and wss://",
+            }),
         }
     }
 }
@@ -155,7 +158,7 @@ impl FromStr for Endpoint {
             scheme,
             authority,
             rest,
-        } = Parts::split(text)?;
+        } = Parts::split(text, "mqtt")?;
         let scheme = Scheme::of(scheme)?;
         let Authority {
             host,
@@ -249,7 +252,8 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    pub(crate) fn split(text: &'a str) -> Result<Self, ParseError> {
+    /// Who forgets the scheme is reminded of `usual`.
+    pub(crate) fn split(text: &'a str, usual: &str) -> Result<Self, ParseError> {
         let text = text.trim_ascii();
         // The standard of URLs drops them silently.
         if text.contains(|c: char| c.is_ascii_control()) {
@@ -263,7 +267,7 @@ impl<'a> Parts<'a> {
         };
         let (scheme, after) = match text.split_once("://") {
             Some((scheme, after)) if is_scheme(scheme) => (scheme, after),
-            _ => return Err(ParseError::missing_scheme(text)),
+            _ => return Err(ParseError::missing_scheme(text, usual)),
         };
         let end = after.find(['/', '?', '#']).unwrap_or(after.len());
         let (authority, rest) = after.split_at(end);
@@ -357,8 +361,13 @@ pub(crate) fn decoded(text: &str, what: &'static str) -> Result<String, ParseErr
 pub enum ParseError {
     /// It does not begin with a scheme. This is what it might have been.
     MissingScheme(String),
-    /// It begins with this.
-    UnknownScheme(String),
+    /// It begins with another scheme than those known.
+    UnknownScheme {
+        /// The scheme.
+        scheme: String,
+        /// Those that there are.
+        known: &'static str,
+    },
     /// There is no host.
     EmptyHost,
     /// The host is neither a name nor an address.
@@ -375,17 +384,21 @@ pub enum ParseError {
     Fragment,
     /// `?` or `#` directly after the host, where a slash is missing.
     NoSlash,
+    /// Something follows the host and the port of a proxy.
+    ProxyPath,
+    /// A user name or password that cannot be shown to a proxy, and why.
+    ProxyUser(&'static str),
 }
 
 impl ParseError {
-    fn missing_scheme(text: &str) -> Self {
+    fn missing_scheme(text: &str, usual: &str) -> Self {
         // The text may be shown to everybody, and there may be a password before the `@`.
         let host = text.rsplit('@').next().unwrap_or_default();
-        let host = host.trim_start_matches([':', '/']);
-        Self::MissingScheme(format!(
-            "mqtt://{}",
-            if host.is_empty() { "localhost" } else { host }
-        ))
+        let host = match host.trim_start_matches([':', '/']) {
+            "" => "localhost",
+            host => host,
+        };
+        Self::MissingScheme(format!("{usual}://{host}"))
     }
 }
 
@@ -398,10 +411,9 @@ impl fmt::Display for ParseError {
                     "a scheme is missing at the beginning: did you mean {guess}?"
                 )
             }
-            Self::UnknownScheme(scheme) => write!(
-                f,
-                "{scheme}:// is unknown: there are mqtt://, mqtts://, ws:// and wss://"
-            ),
+            Self::UnknownScheme { scheme, known } => {
+                write!(f, "{scheme}:// is unknown: there are {known}")
+            }
             Self::EmptyHost => f.write_str("there is no host after ://"),
             Self::Host(error) => write!(f, "the host is not valid: {error}"),
             Self::NoBrackets => f.write_str("an IPv6 address belongs in brackets, as in [::1]"),
@@ -413,6 +425,8 @@ impl fmt::Display for ParseError {
             Self::Fragment => {
                 f.write_str("with ws:// and wss:// there is no #: write %23 if you mean it")
             }
+            Self::ProxyPath => f.write_str("nothing may follow the host and the port of a proxy"),
+            Self::ProxyUser(why) => f.write_str(why),
             Self::NoSlash => f.write_str("a slash is missing between the host and ? or #"),
         }
     }

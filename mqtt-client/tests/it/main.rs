@@ -6,6 +6,8 @@ mod cuts;
 mod delivery;
 #[cfg(feature = "journal")]
 mod journal;
+#[cfg(feature = "net")]
+mod net;
 mod payload;
 mod restart;
 #[cfg(feature = "scram")]

@@ -1,0 +1,82 @@
+use std::error::Error as _;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+
+use mqtt_client::net::{self, Options};
+use mqtt_client::uri::Endpoint;
+
+use super::{GREETING, Server, WAYS, converse, fails};
+
+#[test]
+fn bytes_go_both_ways() {
+    let server = Server::start(2 * WAYS.len(), |stream| {
+        stream.write_all(GREETING).unwrap();
+        converse(stream);
+    });
+    for host in ["127.0.0.1", "localhost"] {
+        let uri = format!("mqtt://user:secret@{host}:{}/topic", server.port);
+        for way in WAYS {
+            way(&uri.parse().unwrap(), &Options::default()).unwrap();
+        }
+    }
+    server.join();
+}
+
+/// As long as this system has IPv6.
+#[test]
+fn ipv6() {
+    let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
+        return;
+    };
+    let port = listener.local_addr().unwrap().port();
+    let endpoint: Endpoint = format!("mqtt://[::1]:{port}").parse().unwrap();
+    net::connect(&endpoint, &Options::default()).unwrap();
+}
+
+#[test]
+fn refused_and_unknown() {
+    let port = {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let endpoint = format!("mqtt://127.0.0.1:{port}").parse().unwrap();
+    let error = fails(&endpoint, &Options::default());
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    let text = format!("cannot connect to 127.0.0.1:{port}: Connection refused");
+    assert!(error.to_string().starts_with(&text), "{error}");
+    assert!(error.source().is_some());
+
+    let endpoint = "mqtt://no-such-host.invalid".parse().unwrap();
+    let error = fails(&endpoint, &Options::default());
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    let text = "cannot resolve \"no-such-host.invalid\": ";
+    assert!(error.to_string().starts_with(text), "{error}");
+}
+
+#[cfg(not(all(feature = "tls", feature = "ws")))]
+#[test]
+fn schemes_without_their_feature() {
+    for (scheme, what, is_there) in [
+        ("mqtts", "TLS", cfg!(feature = "tls")),
+        ("ws", "WebSockets", cfg!(feature = "ws")),
+        (
+            "wss",
+            if cfg!(feature = "tls") {
+                "WebSockets"
+            } else {
+                "TLS"
+            },
+            false,
+        ),
+    ] {
+        if !is_there {
+            let endpoint = format!("{scheme}://localhost").parse().unwrap();
+            let error = fails(&endpoint, &Options::default());
+            assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+            assert_eq!(
+                error.to_string(),
+                format!("this program was built without {what}, which {scheme}:// needs")
+            );
+        }
+    }
+}
