@@ -51,6 +51,14 @@ impl Failure {
         }
     }
 
+    /// A signal has asked to end; as shells count, this is no success.
+    pub(crate) fn signal(number: u8) -> Self {
+        Self {
+            exit: 128 + number,
+            ..Self::new("")
+        }
+    }
+
     /// No TCP connection.
     pub(crate) fn connect(target: &Target, error: &ConnectError) -> Self {
         let other = if target.is_url {

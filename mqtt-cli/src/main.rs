@@ -1,11 +1,14 @@
-//! The `mqtt` command: publish, subscribe, and a demonstration.
+//! The `mqtt` command: publish, subscribe, measure, and a demonstration.
 
 mod args;
+mod bench;
 mod connection;
 mod demo;
 mod failure;
 mod format;
 mod publish;
+mod shell;
+mod signal;
 mod subscribe;
 mod trace;
 
@@ -33,7 +36,10 @@ fn main() -> ExitCode {
     let (result, quiet) = match &cli.command {
         Command::Pub(args) => (publish::run(args), args.connection.quiet),
         Command::Sub(args) => (subscribe::run(args), args.connection.quiet),
+        Command::Bench(args) => (bench::run(args), args.quiet),
         Command::Demo(args) => (demo::run(args), false),
+        Command::Completions { shell } => (shell::completions(*shell), false),
+        Command::Man(args) => (shell::man(args), false),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -74,6 +74,14 @@ pub(super) fn period(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "it is a number of seconds, such as 0.5".to_owned())
 }
 
+/// A positive number of messages in a second.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.001..=1e7).contains(&rate) => Ok(rate),
+        _ => Err("it is a number of messages in a second, from 0.001 to 10000000".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +116,9 @@ mod tests {
             assert!(period(bad).is_err(), "{bad}");
         }
         assert!(seconds("0").is_err());
+        assert_eq!(rate("2.5"), Ok(2.5));
+        for bad in ["0", "-1", "inf", "NaN", "x", "1e9"] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
     }
 }

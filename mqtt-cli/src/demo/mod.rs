@@ -1,7 +1,7 @@
 //! `mqtt demo`: sends messages through a broker and checks what arrives.
 
 #[cfg(feature = "demo")]
-mod broker;
+pub(crate) mod broker;
 mod cell;
 mod tally;
 

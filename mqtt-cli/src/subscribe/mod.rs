@@ -1,7 +1,9 @@
 //! `mqtt sub`.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
-use std::time::Instant;
+mod stats;
+
+use std::io::{self, BufWriter, Write};
+use std::time::{Duration, Instant};
 
 use mqtt_client::{Event, Filter, HeapStorage};
 use mqtt_core::wire::{
@@ -12,7 +14,12 @@ use mqtt_core::{Acknowledgement, Config};
 use crate::args::{Place, PropertyArg, SubArgs};
 use crate::connection::{self, Client, Identity};
 use crate::failure::{self, Failure};
+use crate::format::Format;
+use crate::signal::Interrupt;
+use stats::Stats;
 
+/// How long to wait for the broker before looking whether there was a signal.
+const STEP: Duration = Duration::from_millis(100);
 /// Larger messages are printed piece by piece as they arrive.
 const RX: usize = 256 * 1024;
 const TX: usize = 256 * 1024;
@@ -33,9 +40,12 @@ pub(crate) fn run(args: &SubArgs) -> Result<(), Failure> {
     let mut client = Client::new(config, storage.split());
     let trace = args.connection.debug.then_some(config.version);
     connection::open(&mut client, target, &config, trace, deadline)?;
+    // Until here a signal ends the command at once.
+    let interrupt = Interrupt::watch()?;
 
     let mut subscriber = Subscriber {
         args,
+        format: args.format(),
         version: config.version,
         identity: &identity,
         topics: &topics,
@@ -43,9 +53,18 @@ pub(crate) fn run(args: &SubArgs) -> Result<(), Failure> {
         requests: request(&mut client, args, &topics, &properties)?,
         left: args.count,
         streaming: None,
-        out: BufWriter::new(io::stdout().lock()),
+        stats: args.stats.map(|every| Stats::new(every, Instant::now())),
+        out: BufWriter::new(if args.is_silent() {
+            Box::new(io::sink())
+        } else {
+            Box::new(io::stdout().lock())
+        }),
     };
-    match subscriber.run(&mut client, deadline) {
+    let result = subscriber.run(&mut client, deadline, &interrupt);
+    if let Some(stats) = &subscriber.stats {
+        stats.show_all(Instant::now());
+    }
+    match result {
         Ok(()) => connection::close(&mut client, target),
         Err(Stop::Failure(failure)) => {
             // The connection may be over; the failure is what counts.
@@ -152,6 +171,8 @@ enum Destination {
 
 struct Subscriber<'a> {
     args: &'a SubArgs,
+    /// `None` for payloads as they are.
+    format: Option<Format>,
     version: Version,
     identity: &'a Identity<'a>,
     topics: &'a [&'a str],
@@ -161,12 +182,18 @@ struct Subscriber<'a> {
     /// How many messages are still to come.
     left: Option<u64>,
     streaming: Option<Streaming>,
-    out: BufWriter<StdoutLock<'static>>,
+    stats: Option<Stats>,
+    out: BufWriter<Box<dyn Write>>,
 }
 
 impl Subscriber<'_> {
-    fn run(&mut self, client: &mut Client<'_>, deadline: Option<Instant>) -> Result<(), Stop> {
-        let result = self.print_messages(client, deadline);
+    fn run(
+        &mut self,
+        client: &mut Client<'_>,
+        deadline: Option<Instant>,
+        interrupt: &Interrupt,
+    ) -> Result<(), Stop> {
+        let result = self.print_messages(client, deadline, interrupt);
         // Of what was received before a failure, nothing gets lost.
         let flushed = self.out.flush();
         result.and(flushed.map_err(Stop::Output))
@@ -176,9 +203,11 @@ impl Subscriber<'_> {
         &mut self,
         client: &mut Client<'_>,
         deadline: Option<Instant>,
+        interrupt: &Interrupt,
     ) -> Result<(), Stop> {
         loop {
-            let event = client.poll(connection::left(deadline));
+            let patience = connection::left(deadline).map_or(STEP, |left| left.min(STEP));
+            let event = client.poll(Some(patience));
             let failed = |error| Failure::client(self.identity.target(), &error, false);
             match event.map_err(failed)? {
                 Some((event, core)) => {
@@ -189,6 +218,10 @@ impl Subscriber<'_> {
                 // Before waiting, and before acknowledgements leave.
                 None => self.out.flush()?,
             }
+            if let Some(stats) = &mut self.stats {
+                stats.show_if_due(Instant::now());
+            }
+            interrupt.asked()?;
             if connection::is_over(deadline) {
                 return Err(Failure::timed_out().into());
             }
@@ -204,6 +237,7 @@ impl Subscriber<'_> {
         match event {
             Event::Publish(publish) => match self.decision(publish) {
                 Decision::Print => {
+                    self.count(publish, publish.payload.len());
                     self.print(publish, publish.payload)?;
                     return Ok(self.finished(publish.packet_id, core));
                 }
@@ -212,7 +246,10 @@ impl Subscriber<'_> {
             },
             Event::PublishStart { publish, total } => {
                 let to = match self.decision(publish) {
-                    Decision::Print => self.print_start(publish, *total)?,
+                    Decision::Print => {
+                        self.count(publish, *total);
+                        self.print_start(publish)?
+                    }
                     Decision::Skip => Destination::Nowhere,
                     Decision::Exit => return Ok(true),
                 };
@@ -245,8 +282,14 @@ impl Subscriber<'_> {
         }
     }
 
+    fn count(&mut self, publish: &Publish<'_>, len: usize) {
+        if let Some(stats) = &mut self.stats {
+            stats.add(publish.topic, len);
+        }
+    }
+
     fn print(&mut self, publish: &Publish<'_>, payload: &[u8]) -> io::Result<()> {
-        match &self.args.format {
+        match &self.format {
             Some(format) => format.write(&mut self.out, publish, payload)?,
             None if self.args.verbose && payload.is_empty() => {
                 write!(self.out, "{} (null)", publish.topic)?;
@@ -273,8 +316,8 @@ impl Subscriber<'_> {
         Ok(())
     }
 
-    fn print_start(&mut self, publish: &Publish<'_>, total: usize) -> io::Result<Destination> {
-        if self.args.format.is_none() {
+    fn print_start(&mut self, publish: &Publish<'_>) -> io::Result<Destination> {
+        if self.format.is_none() {
             self.print_topic(publish)?;
             return Ok(Destination::Output);
         }
@@ -282,7 +325,7 @@ impl Subscriber<'_> {
         let mut head = vec![0; RX];
         let len = Packet::from(*publish).encode(self.version, &mut head);
         head.truncate(len.map_err(io::Error::other)?);
-        Ok(Destination::Memory(head, Vec::with_capacity(total)))
+        Ok(Destination::Memory(head, Vec::new()))
     }
 
     fn print_piece(

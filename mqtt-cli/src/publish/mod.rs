@@ -1,10 +1,14 @@
 //! `mqtt pub`.
 
-use std::io::{self, BufRead, Read};
+mod content;
+
+use std::io::{self, BufRead};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use indicatif::ProgressBar;
 use mqtt_client::{Event, HeapStorage, Message, blocking};
 use mqtt_core::wire::Property;
 use mqtt_core::{Buffers, Error};
@@ -12,6 +16,7 @@ use mqtt_core::{Buffers, Error};
 use crate::args::{Place, PubArgs};
 use crate::connection::{self, Client, Identity};
 use crate::failure::{self, Failure};
+use content::{Content, Lender};
 
 /// What is received: acknowledgements, and CONNACK with any properties.
 const RX: usize = 128 * 1024;
@@ -29,10 +34,10 @@ pub(crate) fn run(args: &PubArgs) -> Result<(), Failure> {
     let identity = Identity::new(&args.connection, &properties);
     let config = identity.config(&args.connection);
     let own = connection::of(&properties, Place::Publish);
-    let payload = payload(args)?;
+    let content = Content::new(args)?;
 
-    let payload_len = payload.as_ref().map_or(MAX_LINE, Vec::len);
-    let message_len = payload_len + topic.len() + args.connection.properties_len() + 64;
+    let copied = content.copied(MAX_LINE);
+    let message_len = copied + topic.len() + args.connection.properties_len() + 64;
     let tx = Buffers::MAX_CONTROL + message_len.max(MESSAGES);
     let mut storage = HeapStorage::new(RX, tx, args.max_inflight);
     let mut publisher = Publisher {
@@ -41,39 +46,24 @@ pub(crate) fn run(args: &PubArgs) -> Result<(), Failure> {
         topic,
         properties: &own,
         client: Client::new(config, storage.split()),
+        lender: None,
+        progress: ProgressBar::hidden(),
         published: 0,
         refused: Vec::new(),
     };
     let trace = args.connection.debug.then_some(config.version);
     let target = identity.target();
     connection::open(&mut publisher.client, target, &config, trace, None)?;
-    match payload {
-        Some(payload) => publisher.publish_repeatedly(&payload)?,
-        None => publisher.publish_lines()?,
+    match content {
+        Content::Lines => publisher.publish_lines()?,
+        Content::Text(text) => publisher.publish_repeatedly(&text)?,
+        Content::Lent(lender) => {
+            publisher.progress = content::progress(args, lender.len);
+            publisher.lender = Some(lender);
+            publisher.publish_repeatedly(b"")?;
+        }
     }
     publisher.finish()
-}
-
-/// The payload of the messages; `None` if each line of standard input is one.
-fn payload(args: &PubArgs) -> Result<Option<Vec<u8>>, Failure> {
-    if args.stdin_line {
-        return Ok(None);
-    }
-    if let Some(text) = &args.message {
-        return Ok(Some(text.as_encoded_bytes().to_vec()));
-    }
-    if let Some(path) = &args.file {
-        let content = std::fs::read(path);
-        return content
-            .map(Some)
-            .map_err(|error| Failure::file(format_args!("the file {}", path.display()), &error));
-    }
-    let mut payload = Vec::new();
-    if args.stdin_file {
-        let read = io::stdin().lock().read_to_end(&mut payload);
-        read.map_err(|error| Failure::file("standard input", &error))?;
-    }
-    Ok(Some(payload))
 }
 
 struct Publisher<'a, 'b> {
@@ -82,6 +72,9 @@ struct Publisher<'a, 'b> {
     topic: &'a str,
     properties: &'a [Property<'a>],
     client: Client<'b>,
+    /// Has the payload of the messages, if they are not copied.
+    lender: Option<Lender>,
+    progress: ProgressBar,
     published: u64,
     /// Why the broker turned messages down, one reason for each.
     refused: Vec<String>,
@@ -128,14 +121,19 @@ impl Publisher<'_, '_> {
         }
     }
 
-    /// Queues a message, as soon as there is room.
+    /// Queues a message, as soon as there is room. Its payload is `payload` or what is lent.
     fn publish(&mut self, payload: &[u8]) -> Result<(), Failure> {
         let message = Message::new(self.topic, payload)
             .qos(self.args.qos)
             .retain(self.args.retain)
             .properties(self.properties);
         loop {
-            match self.client.core().publish(&message) {
+            let core = self.client.core();
+            let result = match &self.lender {
+                Some(lender) => core.publish_lent(&message, lender.len).map(Some),
+                None => core.publish(&message),
+            };
+            match result {
                 Ok(_) => {
                     self.published += 1;
                     return Ok(());
@@ -162,6 +160,27 @@ impl Publisher<'_, '_> {
             }
             _ => {}
         }
+        self.send_lent()
+    }
+
+    /// Sends what the connection takes of the payload that is next.
+    fn send_lent(&mut self) -> Result<(), Failure> {
+        let Some(lender) = &mut self.lender else {
+            return Ok(());
+        };
+        while let Some(lent) = self.client.core().payload() {
+            let piece = lender.at(lent.offset).map_err(|error| {
+                let path = self.args.file.as_deref().unwrap_or(Path::new(""));
+                Failure::file(format_args!("the file {}", path.display()), &error)
+            })?;
+            let sent = self.client.send_payload(piece, BUSY);
+            let target = self.identity.target();
+            let sent = sent.map_err(|error| Failure::client(target, &error, false))?;
+            if sent == 0 {
+                break;
+            }
+            self.progress.inc(sent as u64);
+        }
         Ok(())
     }
 
@@ -179,13 +198,15 @@ impl Publisher<'_, '_> {
             return Ok(false);
         }
         let flushed = self.client.flush(Duration::ZERO);
-        flushed.map_err(|error| self.failed(&error))
+        let is_flushed = flushed.map_err(|error| self.failed(&error))?;
+        Ok(is_flushed && self.client.core().payload().is_none())
     }
 
     fn finish(mut self) -> Result<(), Failure> {
         while !self.is_idle()? {
             self.poll(Some(BUSY))?;
         }
+        self.progress.finish_and_clear();
         connection::close(&mut self.client, self.identity.target())?;
         match (&*self.refused, self.published) {
             ([], _) => Ok(()),

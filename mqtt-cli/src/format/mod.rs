@@ -1,5 +1,8 @@
 //! How `mqtt sub` prints a message.
 
+mod dump;
+mod json;
+
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,6 +24,10 @@ enum Piece {
     Retain,
     PacketId,
     UnixTime,
+    IsoTime,
+    Json,
+    JsonWithPayload,
+    Dump,
     ContentType,
     ResponseTopic,
     CorrelationData,
@@ -31,6 +38,29 @@ enum Piece {
 }
 
 impl Format {
+    /// A line of JSON.
+    pub(crate) fn json() -> Self {
+        Self(vec![Piece::Json])
+    }
+
+    /// The payload in hexadecimal, perhaps after the topic.
+    pub(crate) fn hex(with_topic: bool) -> Self {
+        Self::payload(with_topic, b" ", Piece::Hex)
+    }
+
+    /// The payload as a table of bytes, perhaps below the topic.
+    pub(crate) fn dump(with_topic: bool) -> Self {
+        Self::payload(with_topic, b"\n", Piece::Dump)
+    }
+
+    fn payload(with_topic: bool, separator: &[u8], payload: Piece) -> Self {
+        Self(if with_topic {
+            vec![Piece::Topic, Piece::Text(separator.to_vec()), payload]
+        } else {
+            vec![payload]
+        })
+    }
+
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut plain = Vec::new();
@@ -86,6 +116,7 @@ impl Format {
         publish: &Publish<'_>,
         payload: &[u8],
     ) -> io::Result<()> {
+        let now = SystemTime::now();
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.write_all(text)?,
@@ -102,11 +133,13 @@ impl Format {
                 Piece::Retain => write!(out, "{}", u8::from(publish.retain))?,
                 Piece::PacketId => write!(out, "{}", publish.packet_id.map_or(0, |id| id.get()))?,
                 Piece::UnixTime => {
-                    let now = SystemTime::now()
-                        .duration_since(UNIX_EPOCH)
-                        .unwrap_or_default();
+                    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
                     write!(out, "{}.{:09}", now.as_secs(), now.subsec_nanos())?;
                 }
+                Piece::IsoTime => write!(out, "{}", humantime::format_rfc3339_seconds(now))?,
+                Piece::Json => json::write(out, publish, payload, now, false)?,
+                Piece::JsonWithPayload => json::write(out, publish, payload, now, true)?,
+                Piece::Dump => dump::write(out, payload)?,
                 piece => write_properties(out, piece, publish)?,
             }
         }
@@ -125,6 +158,9 @@ fn piece(code: char) -> Option<Piece> {
         'r' => Piece::Retain,
         'm' => Piece::PacketId,
         'U' => Piece::UnixTime,
+        'I' => Piece::IsoTime,
+        'j' => Piece::Json,
+        'J' => Piece::JsonWithPayload,
         'C' => Piece::ContentType,
         'R' => Piece::ResponseTopic,
         'D' => Piece::CorrelationData,
