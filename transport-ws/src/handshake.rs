@@ -1,0 +1,296 @@
+use core::fmt::{self, Write};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sha1::{Digest, Sha1};
+
+use crate::{RequestError, ResponseError};
+
+/// The sub-protocol of MQTT, in all versions `[MQTT-6.0.0-3]`.
+const PROTOCOL: &str = "mqtt";
+
+/// What every server appends to the key (1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// How many fields a response may have.
+const MAX_FIELDS: usize = 64;
+
+/// The request that asks a server for a WebSocket with the sub-protocol `mqtt`.
+///
+/// What is in it is checked before anything is written, so that nothing can smuggle in a line.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The host, with the port unless it is the scheme's own: `broker.example:8080`.
+    pub authority: &'a str,
+    /// The path, with the query if there is one: `/mqtt`.
+    pub path: &'a str,
+    /// The user name and password for basic authentication (RFC 7617).
+    pub credentials: Option<(&'a str, &'a str)>,
+    /// Names and values of further headers.
+    pub headers: &'a [(&'a str, &'a str)],
+}
+
+/// A handshake of which the response is still to come (RFC 6455, section 4.1).
+#[derive(Clone, Debug)]
+pub struct Handshake {
+    nonce: [u8; 16],
+    /// In so many bytes there is no end of the response.
+    scanned: usize,
+}
+
+impl Handshake {
+    /// Begins with a `nonce` of random bytes, another one for each connection.
+    #[must_use]
+    pub const fn new(nonce: [u8; 16]) -> Self {
+        Self { nonce, scanned: 0 }
+    }
+
+    /// Writes the request to the beginning of `out` and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// Fails when something in the request is not allowed, or when there is no room.
+    pub fn write_request(
+        &self,
+        request: &Request<'_>,
+        out: &mut [u8],
+    ) -> Result<usize, RequestError> {
+        let mut sink = Slice { out, len: 0 };
+        self.request_to(request, &mut sink)?;
+        Ok(sink.len)
+    }
+
+    /// Writes the request to a sink that fails only for want of room.
+    pub(crate) fn request_to(
+        &self,
+        request: &Request<'_>,
+        sink: &mut dyn Write,
+    ) -> Result<(), RequestError> {
+        request.check()?;
+        self.put(request, sink).map_err(|_| RequestError::TooLong)
+    }
+
+    fn put(&self, request: &Request<'_>, sink: &mut dyn Write) -> fmt::Result {
+        let Request {
+            authority, path, ..
+        } = request;
+        write!(sink, "GET {path} HTTP/1.1\r\nHost: {authority}\r\n")?;
+        sink.write_str("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ")?;
+        put_base64(sink, self.nonce)?;
+        write!(
+            sink,
+            "\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {PROTOCOL}\r\n"
+        )?;
+        if let Some((user, password)) = request.credentials {
+            sink.write_str("Authorization: Basic ")?;
+            put_base64(sink, user.bytes().chain(*b":").chain(password.bytes()))?;
+            sink.write_str("\r\n")?;
+        }
+        for (name, value) in request.headers {
+            write!(sink, "{name}: {value}\r\n")?;
+        }
+        sink.write_str("\r\n")
+    }
+
+    /// Reads the response from `input`, which is everything that has come so far.
+    ///
+    /// Returns the length of the response, behind which frames begin, or `None` when more input is
+    /// needed. Whoever gives a limited buffer fails with [`ResponseError::TooLong`] when it is full.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the response is anything but consent.
+    pub fn read_response(&mut self, input: &[u8]) -> Result<Option<usize>, ResponseError> {
+        const START: &[u8] = b"HTTP/";
+
+        if input.iter().zip(START).any(|(a, b)| a != b) {
+            return Err(ResponseError::NotHttp);
+        }
+        let Some(end) = end_of_head(input, self.scanned) else {
+            self.scanned = input.len();
+            return Ok(None);
+        };
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let mut response = httparse::Response::new(&mut fields);
+        match response.parse(&input[..end]) {
+            Ok(httparse::Status::Complete(len)) if len == end => {}
+            Err(httparse::Error::TooManyHeaders) => return Err(ResponseError::TooLong),
+            _ => return Err(ResponseError::Malformed),
+        }
+        self.judge(&response)?;
+        Ok(Some(end))
+    }
+
+    fn judge(&self, response: &httparse::Response<'_, '_>) -> Result<(), ResponseError> {
+        match response.code {
+            Some(101) => {}
+            Some(status) => return Err(ResponseError::Status(status)),
+            None => return Err(ResponseError::Malformed),
+        }
+        let fields = |name| {
+            let of_that_name = move |field: &&httparse::Header<'_>| {
+                field.name.eq_ignore_ascii_case(name) && !field.value.is_empty()
+            };
+            response
+                .headers
+                .iter()
+                .filter(of_that_name)
+                .map(|field| field.value)
+        };
+        // There is one of that name, and this is its value.
+        let is = |name, value: &dyn Fn(&[u8]) -> bool| {
+            let mut values = fields(name);
+            values.next().is_some_and(value) && values.next().is_none()
+        };
+        if !is("Upgrade", &|value| value.eq_ignore_ascii_case(b"websocket")) {
+            return Err(ResponseError::Upgrade);
+        }
+        let mut options = fields("Connection").flat_map(|value| value.split(|&byte| byte == b','));
+        if !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade")) {
+            return Err(ResponseError::Connection);
+        }
+        let accept = self.accept();
+        if !is("Sec-WebSocket-Accept", &|value| value == accept) {
+            return Err(ResponseError::Accept);
+        }
+        if fields("Sec-WebSocket-Extensions").next().is_some() {
+            return Err(ResponseError::Extension);
+        }
+        if !is("Sec-WebSocket-Protocol", &|value| {
+            value == PROTOCOL.as_bytes()
+        }) {
+            return Err(ResponseError::Protocol);
+        }
+        Ok(())
+    }
+
+    /// What the server proves with that it has understood the key (4.2.2).
+    fn accept(&self) -> [u8; 28] {
+        let mut key = [0; 24];
+        let mut accept = [0; 28];
+        // Both are exactly as long as 16 and 20 bytes in base64.
+        let _ = BASE64_STANDARD.encode_slice(self.nonce, &mut key);
+        let hash = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+        let _ = BASE64_STANDARD.encode_slice(hash, &mut accept);
+        accept
+    }
+}
+
+impl Request<'_> {
+    fn check(&self) -> Result<(), RequestError> {
+        let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if self.authority.is_empty()
+            || !visible(self.authority)
+            || self.authority.contains(['/', '?', '#', '@'])
+        {
+            return Err(RequestError::Authority);
+        }
+        if !self.path.starts_with('/') || !visible(self.path) || self.path.contains('#') {
+            return Err(RequestError::Path);
+        }
+        let control = |text: &str| text.bytes().any(|byte| byte.is_ascii_control());
+        if let Some((user, password)) = self.credentials {
+            if user.contains(':') || control(user) || control(password) {
+                return Err(RequestError::Credentials);
+            }
+        }
+        for (name, value) in self.headers {
+            if name.is_empty() || !name.bytes().all(is_token) {
+                return Err(RequestError::HeaderName);
+            }
+            if self.is_reserved(name) {
+                return Err(RequestError::ReservedHeader);
+            }
+            if value
+                .bytes()
+                .any(|byte| byte.is_ascii_control() && byte != b'\t')
+            {
+                return Err(RequestError::HeaderValue);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the handshake sets the header `name`, or would mean something else with it.
+    fn is_reserved(&self, name: &str) -> bool {
+        const NAMES: [&str; 5] = [
+            "Host",
+            "Upgrade",
+            "Connection",
+            "Content-Length",
+            "Transfer-Encoding",
+        ];
+        const PREFIX: &str = "Sec-WebSocket-";
+
+        let is = |other| name.eq_ignore_ascii_case(other);
+        NAMES.into_iter().any(is)
+            || name
+                .get(..PREFIX.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+            || (self.credentials.is_some() && is("Authorization"))
+    }
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Finds the end of the empty line in `input`, of which `scanned` bytes are known not to have it.
+fn end_of_head(input: &[u8], scanned: usize) -> Option<usize> {
+    (scanned..input.len())
+        .find(|&at| {
+            let line = &input[..at];
+            // The parser takes a line feed alone for the end of a line, too.
+            input[at] == b'\n' && (line.ends_with(b"\n") || line.ends_with(b"\n\r"))
+        })
+        .map(|at| at + 1)
+}
+
+/// Writes `bytes` in base64, some at a time, so that they need not be in one place.
+fn put_base64(sink: &mut dyn Write, bytes: impl IntoIterator<Item = u8>) -> fmt::Result {
+    let mut bytes = bytes.into_iter();
+    loop {
+        let mut group = [0; 3];
+        let mut len = 0;
+        for (to, from) in group.iter_mut().zip(bytes.by_ref()) {
+            *to = from;
+            len += 1;
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        let mut text = [0; 4];
+        let n = BASE64_STANDARD
+            .encode_slice(&group[..len], &mut text)
+            .map_err(|_| fmt::Error)?;
+        sink.write_str(core::str::from_utf8(&text[..n]).map_err(|_| fmt::Error)?)?;
+    }
+}
+
+/// A slice as a sink for text.
+struct Slice<'a> {
+    out: &'a mut [u8],
+    len: usize,
+}
+
+impl Write for Slice<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len.checked_add(text.len()).ok_or(fmt::Error)?;
+        let room = self.out.get_mut(self.len..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
+/// Without the password and the headers, which often are secrets as well.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("authority", &self.authority)
+            .field("path", &self.path)
+            .field("user", &self.credentials.map(|(user, _)| user))
+            .finish_non_exhaustive()
+    }
+}
