@@ -4,8 +4,14 @@ mod auth;
 mod blocking;
 mod cuts;
 mod delivery;
+#[cfg(feature = "net")]
+mod drivers;
+#[cfg(feature = "net")]
+mod full;
 #[cfg(feature = "journal")]
 mod journal;
+#[cfg(feature = "net")]
+mod matrix;
 #[cfg(feature = "net")]
 mod net;
 mod payload;

@@ -1,0 +1,65 @@
+use embedded_io_async::{Read, Write};
+use mqtt_client::embedded::{Client, Timer};
+use mqtt_client::mqtt_core::Instant;
+use mqtt_client::uri::Scheme;
+use testkit::machine::{PATIENCE, unique};
+use transport_tcp::tokio::TcpStream;
+
+use super::{Course, Job};
+
+/// The time on tokio.
+struct TokioTimer(tokio::time::Instant);
+
+impl Timer for TokioTimer {
+    fn now(&self) -> Instant {
+        Instant::default() + self.0.elapsed()
+    }
+
+    async fn wait_until(&mut self, at: Instant) {
+        tokio::time::sleep(at.saturating_since(self.now())).await;
+    }
+}
+
+pub(crate) fn run(job: &Job) -> Vec<usize> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(over(job))
+}
+
+async fn over(job: &Job) -> Vec<usize> {
+    let endpoint = &job.endpoint;
+    let tcp = TcpStream::connect(&endpoint.host, endpoint.port, &job.options.tcp).await;
+    let mut tcp = tcp.unwrap();
+    let (reader, writer) = tcp.split();
+    match endpoint.scheme {
+        Scheme::Mqtt => exchange(job, reader, writer).await,
+        scheme => panic!("{scheme}"),
+    }
+}
+
+async fn exchange<R, W>(job: &Job, reader: R, writer: W) -> Vec<usize>
+where
+    R: Read,
+    W: Write<Error = R::Error>,
+{
+    let id = unique("embedded");
+    let mut storage = job.storage();
+    let timer = TokioTimer(tokio::time::Instant::now());
+    let mut client = Client::new(job.config(&id), storage.split(), timer);
+    let mut connection = client.connect(reader, writer).unwrap();
+    let mut course = Course::new(job);
+    let all = async {
+        while !course.is_over() {
+            if let Some((event, core)) = connection.poll().await.unwrap() {
+                course.on(event, core);
+            }
+            course.publish(connection.core());
+        }
+        connection.disconnect(PATIENCE).await.unwrap();
+    };
+    let is_over = tokio::time::timeout(job.patience, all).await.is_ok();
+    assert!(is_over, "{}", course.progress());
+    course.received
+}
