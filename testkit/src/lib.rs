@@ -12,9 +12,11 @@ mod certificates;
 pub mod machine;
 mod mosquitto;
 mod proxy;
+mod rabbitmq;
 mod random;
 
 pub use certificates::{Certificates, Identity};
 pub use mosquitto::{Listener, Listeners, Mosquitto};
 pub use proxy::{Direction, End, Faults, Proxy};
+pub use rabbitmq::RabbitMq;
 pub use random::Random;

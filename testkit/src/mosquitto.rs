@@ -241,7 +241,7 @@ fn read_log(dir: &Path) -> String {
 }
 
 /// Ports below those that the system gives to outgoing connections.
-fn free_ports(count: usize) -> Vec<u16> {
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     let mut ports = Vec::with_capacity(count);
     while ports.len() < count {
         let random = RandomState::new().hash_one(0) % 20_000;
