@@ -310,8 +310,7 @@ where
                 }
             }
         }
-        self.send_all(end).await?;
-        let is_sent = self.client.core.is_closed() && self.is_sent();
+        let is_sent = self.send_all(end).await?;
         if is_sent {
             self.linger(self.client.timer.now() + LAST_WORDS).await;
         }
@@ -328,12 +327,18 @@ where
         self.end();
     }
 
-    /// Sends all that may be sent now, but only until `end`.
-    async fn send_all(&mut self, end: Instant) -> Result<(), Error<R::Error>> {
+    /// Sends all that may be sent now, but only until `end`. True if DISCONNECT is sent.
+    async fn send_all(&mut self, end: Instant) -> Result<bool, Error<R::Error>> {
         while !self.is_sent() && self.client.timer.now() < end {
-            self.turn(&[], Some(end)).await?;
+            let is_written = self.client.core.is_closed();
+            match self.turn(&[], Some(end)).await {
+                Ok(_) => {}
+                // The server has it, and has closed its side.
+                Err(Error::Closed) if is_written => return Ok(true),
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
+        Ok(self.is_sent() && self.client.core.is_closed())
     }
 
     /// Waits until `end` for the server to close its side after DISCONNECT. Closing at once, with
@@ -358,11 +363,7 @@ where
 
     /// Waits until something was sent or received, for what the core waits for, or until `at`.
     /// Sends from `payload` if the core has nothing to send before.
-    async fn turn(
-        &mut self,
-        payload: &[u8],
-        at: Option<Instant>,
-    ) -> Result<Turn, Error<R::Error>> {
+    async fn turn(&mut self, payload: &[u8], at: Option<Instant>) -> Result<Turn, Error<R::Error>> {
         if self.stream.is_none() {
             return Err(UsageError::NotConnected.into());
         }

@@ -6,6 +6,8 @@ mod cuts;
 mod delivery;
 #[cfg(feature = "net")]
 mod drivers;
+#[cfg(feature = "embedded")]
+mod embedded;
 #[cfg(feature = "net")]
 mod full;
 #[cfg(feature = "journal")]
