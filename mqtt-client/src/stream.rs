@@ -27,3 +27,23 @@ impl Stream for transport_tcp::TcpStream {
         Ok(())
     }
 }
+
+#[cfg(feature = "tls")]
+impl<S: Stream> Stream for transport_tls::blocking::TlsStream<S> {
+    fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), Self::Error> {
+        let stream = self.get_mut();
+        stream
+            .set_deadline(deadline)
+            .map_err(transport_tls::Error::Stream)
+    }
+}
+
+#[cfg(feature = "ws")]
+impl<S: Stream> Stream for transport_ws::blocking::WsStream<S> {
+    fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), Self::Error> {
+        let stream = self.get_mut();
+        stream
+            .set_deadline(deadline)
+            .map_err(transport_ws::Error::Io)
+    }
+}

@@ -18,6 +18,20 @@ pub enum Error {
     Connect(ConnectError),
     /// What accepted the TCP connection did not do this in time.
     TimedOut(Step),
+    /// The TCP connection failed during this.
+    Io(Step, io::Error),
+    /// There is no TLS to begin with: the system's certificates cannot be read.
+    #[cfg(feature = "tls")]
+    TlsConfig(transport_tls::ConfigError),
+    /// The TLS handshake failed.
+    #[cfg(feature = "tls")]
+    Tls(transport_tls::TlsError),
+    /// The options, the URI's path or its host are nothing to ask a web server for.
+    #[cfg(feature = "ws")]
+    Request(transport_ws::RequestError),
+    /// The server does not agree to a WebSocket with MQTT in it.
+    #[cfg(feature = "ws")]
+    WebSocket(transport_ws::ResponseError),
     /// The proxy does not connect us.
     #[cfg(feature = "proxy")]
     Proxy(ProxyError),
@@ -44,6 +58,21 @@ impl Error {
         match self {
             Self::Connect(error) => error.kind(),
             Self::TimedOut(_) => io::ErrorKind::TimedOut,
+            Self::Io(_, error) => error.kind(),
+            #[cfg(feature = "tls")]
+            Self::TlsConfig(_) => io::ErrorKind::InvalidInput,
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.kind(),
+            #[cfg(feature = "ws")]
+            Self::Request(_) => io::ErrorKind::InvalidInput,
+            #[cfg(feature = "ws")]
+            Self::WebSocket(transport_ws::ResponseError::Ended) => io::ErrorKind::UnexpectedEof,
+            #[cfg(feature = "ws")]
+            Self::WebSocket(transport_ws::ResponseError::Status(401 | 403)) => {
+                io::ErrorKind::PermissionDenied
+            }
+            #[cfg(feature = "ws")]
+            Self::WebSocket(_) => io::ErrorKind::InvalidData,
             #[cfg(feature = "proxy")]
             Self::Proxy(error) => error.kind(),
             Self::Unsupported(_) => io::ErrorKind::Unsupported,
@@ -56,12 +85,16 @@ impl fmt::Display for Error {
         match self {
             Self::Connect(error) => error.fmt(f),
             Self::TimedOut(Step::Proxy) => f.write_str("the proxy did not answer in time"),
-            Self::TimedOut(Step::Tls) => {
-                f.write_str("the server did not answer in time, in the TLS handshake")
-            }
-            Self::TimedOut(Step::WebSocket) => {
-                f.write_str("the server did not answer in time, in the WebSocket handshake")
-            }
+            Self::TimedOut(step) => write!(f, "the server did not answer in time, {step}"),
+            Self::Io(step, error) => write!(f, "the connection failed {step}: {error}"),
+            #[cfg(feature = "tls")]
+            Self::TlsConfig(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
+            #[cfg(feature = "ws")]
+            Self::Request(error) => error.fmt(f),
+            #[cfg(feature = "ws")]
+            Self::WebSocket(error) => error.fmt(f),
             #[cfg(feature = "proxy")]
             Self::Proxy(error) => error.fmt(f),
             Self::Unsupported(scheme) => {
@@ -83,9 +116,66 @@ impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Connect(error) => Some(error),
+            Self::Io(_, error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::TlsConfig(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => Some(error),
+            #[cfg(feature = "ws")]
+            Self::Request(error) => Some(error),
+            #[cfg(feature = "ws")]
+            Self::WebSocket(error) => Some(error),
             #[cfg(feature = "proxy")]
             Self::Proxy(error) => Some(error),
             Self::TimedOut(_) | Self::Unsupported(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Proxy => "at the proxy",
+            Self::Tls => "in the TLS handshake",
+            Self::WebSocket => "in the WebSocket handshake",
+        })
+    }
+}
+
+#[cfg(any(feature = "tls", feature = "ws"))]
+impl Error {
+    /// The stream failed during `step`, on which may be another step's error.
+    fn of_stream(step: Step, error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut {
+            return Self::TimedOut(step);
+        }
+        #[cfg(feature = "tls")]
+        return match error.downcast() {
+            Ok(error) => Self::Tls(error),
+            Err(error) => Self::Io(step, error),
+        };
+        #[cfg(not(feature = "tls"))]
+        Self::Io(step, error)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl From<transport_tls::Error<io::Error>> for Error {
+    fn from(error: transport_tls::Error<io::Error>) -> Self {
+        Self::of_stream(Step::Tls, error.into())
+    }
+}
+
+#[cfg(feature = "ws")]
+impl<E> From<transport_ws::Error<E>> for Error
+where
+    E: embedded_io::Error + core::error::Error + Into<io::Error> + Send + Sync + 'static,
+{
+    fn from(error: transport_ws::Error<E>) -> Self {
+        match error {
+            transport_ws::Error::Request(error) => Self::Request(error),
+            transport_ws::Error::Response(error) => Self::WebSocket(error),
+            error => Self::of_stream(Step::WebSocket, super::stream::ws_error(error)),
         }
     }
 }

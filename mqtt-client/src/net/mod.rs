@@ -17,6 +17,8 @@ pub use error::{Error, Step};
 pub use proxy::{Proxy, ProxyError};
 pub use stream::Stream;
 
+#[cfg(feature = "ws")]
+use crate::uri::Bracketed;
 use crate::uri::{Endpoint, Scheme};
 
 /// How to connect.
@@ -27,6 +29,22 @@ use crate::uri::{Endpoint, Scheme};
 pub struct Options {
     /// For the TCP connection.
     pub tcp: transport_tcp::Options,
+    /// For TLS, with feature `tls`: what certificates to trust and to show.
+    ///
+    /// Without, the server has to have a certificate that the system trusts. Its certificates are
+    /// then read for each connection, and no session is resumed: a program that connects more
+    /// than once makes one and keeps it.
+    #[cfg(feature = "tls")]
+    pub tls: Option<transport_tls::Connector>,
+    /// For WebSocket, with feature `ws`; but the path is that of the URI.
+    #[cfg(feature = "ws")]
+    pub ws: transport_ws::Options,
+    /// True to show the URI's user name and password to the web server, too, by HTTP's basic
+    /// authentication. `false` by default: they are meant for the MQTT server behind it.
+    ///
+    /// [`transport_ws::Options::credentials`] can have others for the web server.
+    #[cfg(feature = "ws")]
+    pub ws_basic_auth: bool,
     /// Through what to connect, with feature `proxy`. No environment variable is looked at.
     #[cfg(feature = "proxy")]
     pub proxy: Option<Proxy>,
@@ -41,6 +59,12 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             tcp: transport_tcp::Options::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "ws")]
+            ws: transport_ws::Options::default(),
+            #[cfg(feature = "ws")]
+            ws_basic_auth: false,
             #[cfg(feature = "proxy")]
             proxy: None,
             timeout: Duration::from_secs(10),
@@ -68,6 +92,33 @@ impl Options {
         Instant::now().checked_add(self.timeout)
     }
 
+    #[cfg(feature = "tls")]
+    fn connector(&self) -> Result<transport_tls::Connector, Error> {
+        match &self.tls {
+            Some(connector) => Ok(connector.clone()),
+            None => transport_tls::Connector::new(&transport_tls::Options::default())
+                .map_err(Error::TlsConfig),
+        }
+    }
+
+    /// What to ask a web server for: the authority, and the rest.
+    #[cfg(feature = "ws")]
+    fn request(&self, endpoint: &Endpoint) -> Result<(String, transport_ws::Options), Error> {
+        let mut authority = Bracketed(&endpoint.host).to_string();
+        if endpoint.port != endpoint.scheme.default_port() {
+            authority += &format!(":{}", endpoint.port);
+        }
+        let mut options = self.ws.clone();
+        options.path.clone_from(&endpoint.path);
+        if self.ws_basic_auth {
+            let password = endpoint.password.clone().unwrap_or_default();
+            let password = String::from_utf8(password)
+                .map_err(|_| Error::Request(transport_ws::RequestError::Credentials))?;
+            options.credentials = Some((endpoint.username.clone().unwrap_or_default(), password));
+        }
+        Ok((authority, options))
+    }
+
     /// Whose failure it is that there is no TCP connection.
     fn unconnected(&self, error: transport_tcp::ConnectError) -> Error {
         #[cfg(feature = "proxy")]
@@ -93,7 +144,9 @@ pub fn connect(endpoint: &Endpoint, options: &Options) -> Result<Stream, Error> 
     if let Some(proxy) = &options.proxy {
         proxy::tunnel_blocking(proxy, &mut tcp, &endpoint.host, endpoint.port)?;
     }
-    Stream::handshakes(tcp, endpoint, options)
+    let mut stream = Stream::handshakes(tcp, endpoint, options)?;
+    let _ = crate::Stream::set_deadline(&mut stream, None);
+    Ok(stream)
 }
 
 /// Fails if the scheme needs a feature that is not there, before anything is sent.

@@ -3,13 +3,21 @@
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io;
+#[cfg(any(feature = "proxy", feature = "tls", feature = "ws"))]
 use std::time::Instant;
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::net::TcpStream;
+#[cfg(any(feature = "proxy", feature = "tls", feature = "ws"))]
 use ::tokio::time::timeout_at;
+#[cfg(feature = "tls")]
+use transport_tls::tokio::TlsStream;
+#[cfg(feature = "ws")]
+use transport_ws::tokio::WsStream;
 
-use super::{Error, Options, Step, check};
+#[cfg(any(feature = "proxy", feature = "tls", feature = "ws"))]
+use super::Step;
+use super::{Error, Options, check};
 use crate::uri::{Endpoint, Scheme};
 
 /// What [`connect`] has connected: one layer over the other.
@@ -18,6 +26,15 @@ use crate::uri::{Endpoint, Scheme};
 pub enum Stream {
     /// `mqtt://`
     Tcp(TcpStream),
+    /// `mqtts://`
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream<TcpStream>>),
+    /// `ws://`
+    #[cfg(feature = "ws")]
+    Ws(Box<WsStream<TcpStream>>),
+    /// `wss://`
+    #[cfg(all(feature = "tls", feature = "ws"))]
+    Wss(Box<WsStream<TlsStream<TcpStream>>>),
 }
 
 /// Does the same with each kind of stream.
@@ -25,6 +42,12 @@ macro_rules! each {
     ($stream:expr, $inner:ident => $result:expr) => {
         match $stream {
             Stream::Tcp($inner) => $result,
+            #[cfg(feature = "tls")]
+            Stream::Tls($inner) => $result,
+            #[cfg(feature = "ws")]
+            Stream::Ws($inner) => $result,
+            #[cfg(all(feature = "tls", feature = "ws"))]
+            Stream::Wss($inner) => $result,
         }
     };
 }
@@ -38,25 +61,67 @@ macro_rules! each {
 /// Outside of a tokio runtime with IO and time enabled.
 pub async fn connect(endpoint: &Endpoint, options: &Options) -> Result<Stream, Error> {
     check(endpoint.scheme)?;
+    #[cfg_attr(
+        not(any(feature = "proxy", feature = "tls", feature = "ws")),
+        expect(unused_variables, reason = "it is for the layers")
+    )]
     let deadline = options.deadline();
     let (host, port) = options.peer(endpoint);
     let tcp = transport_tcp::tokio::TcpStream::connect(host, port, &options.tcp())
         .await
         .map_err(|error| options.unconnected(error))?;
-    #[cfg_attr(not(feature = "proxy"), expect(unused_mut, reason = "for the proxy"))]
+    #[cfg_attr(
+        not(feature = "proxy"),
+        expect(unused_mut, reason = "it is for the proxy")
+    )]
     let mut tcp = tcp.into_inner();
     #[cfg(feature = "proxy")]
     if let Some(proxy) = &options.proxy {
         let tunnel = super::proxy::tunnel(proxy, &mut tcp, &endpoint.host, endpoint.port);
         until(deadline, Step::Proxy, tunnel).await?;
     }
-    match endpoint.scheme {
-        Scheme::Mqtt => Ok(Stream::Tcp(tcp)),
-        scheme => Err(Error::Unsupported(scheme)),
-    }
+    Ok(match endpoint.scheme {
+        Scheme::Mqtt => Stream::Tcp(tcp),
+        #[cfg(feature = "tls")]
+        Scheme::Mqtts => Stream::Tls(Box::new(tls(tcp, endpoint, options, deadline).await?)),
+        #[cfg(feature = "ws")]
+        Scheme::Ws => Stream::Ws(Box::new(ws(tcp, endpoint, options, deadline).await?)),
+        #[cfg(all(feature = "tls", feature = "ws"))]
+        Scheme::Wss => {
+            let tls = tls(tcp, endpoint, options, deadline).await?;
+            Stream::Wss(Box::new(ws(tls, endpoint, options, deadline).await?))
+        }
+        #[cfg(not(all(feature = "tls", feature = "ws")))]
+        scheme => return Err(Error::Unsupported(scheme)),
+    })
+}
+
+#[cfg(feature = "tls")]
+async fn tls(
+    tcp: TcpStream,
+    endpoint: &Endpoint,
+    options: &Options,
+    deadline: Option<Instant>,
+) -> Result<TlsStream<TcpStream>, Error> {
+    let connector = options.connector()?;
+    let handshake = connector.connect_tokio(&endpoint.host, tcp);
+    until(deadline, Step::Tls, handshake).await
+}
+
+#[cfg(feature = "ws")]
+async fn ws<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    endpoint: &Endpoint,
+    options: &Options,
+    deadline: Option<Instant>,
+) -> Result<WsStream<S>, Error> {
+    let (authority, options) = options.request(endpoint)?;
+    let handshake = WsStream::connect(stream, &authority, &options);
+    until(deadline, Step::WebSocket, handshake).await
 }
 
 /// Waits for a step until `deadline`, if there is one.
+#[cfg(any(feature = "proxy", feature = "tls", feature = "ws"))]
 async fn until<T, E: Into<Error>>(
     deadline: Option<Instant>,
     step: Step,
