@@ -44,7 +44,8 @@ fn write_page(directory: &Path, command: &Command) -> io::Result<()> {
 }
 
 fn page_of(command: &Command) -> Vec<u8> {
-    let man = Man::new(command.clone().after_help(None));
+    let man = Man::new(command.clone().after_help(None))
+        .source(concat!("mqtt ", env!("CARGO_PKG_VERSION")));
     let mut page = Vec::new();
     let _ = man.render(&mut page); // A vector takes everything.
     let mut end = Roff::new();
@@ -54,7 +55,7 @@ fn page_of(command: &Command) -> Vec<u8> {
         end.text([bold(code.to_string())]);
         end.text([roman(*meaning)]);
     }
-    let _ = end.to_writer(&mut page);
+    page.extend(end.to_roff().into_bytes());
     page
 }
 

@@ -160,7 +160,7 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
             Some(ContextValue::String(value)),
             Some(why),
         ) => {
-            let option = option.split(' ').next().unwrap_or_default();
+            let option = option.split([' ', '[']).next().unwrap_or_default();
             format!(
                 "invalid value '{}' for {option}: {why}",
                 value.escape_debug()

@@ -33,9 +33,8 @@ const STAMP: usize = 8;
 /// Times in nanoseconds, to about one per cent.
 pub(super) type Times = Histogram<u64>;
 
-#[expect(clippy::missing_panics_doc, reason = "two digits are possible")]
 pub(super) fn times() -> Times {
-    Histogram::new(2).expect("two digits")
+    Histogram::new(2).expect("two digits are possible")
 }
 
 fn record(times: &mut Times, since: Instant, now: Instant) {

@@ -108,6 +108,43 @@ fn wrong_options() {
         ),
         ("sub -t a --colour", "unexpected argument '--colour' found"),
         ("sub -t a -h", "a value is required for '--host <HOST>'"),
+        (
+            "sub -t a --json -F %t",
+            "the argument '--json' cannot be used with",
+        ),
+        (
+            "sub -t a --json --output hex",
+            "the argument '--json' cannot be used with",
+        ),
+        (
+            "sub -t a --json -v",
+            "the argument '--json' cannot be used with",
+        ),
+        (
+            "sub -t a --output xml",
+            "invalid value 'xml' for '--output <OUTPUT>' [possible values: ",
+        ),
+        ("sub -t a --stats=0", "invalid value '0' for --stats: "),
+        ("bench --size 7", "invalid value '7' for --size: "),
+        (
+            "bench --rate 0",
+            "invalid value '0' for --rate: it is a number",
+        ),
+        ("bench --count 0", "invalid value '0' for --count: "),
+        ("bench -t a/+", "invalid value 'a/+' for --topic: "),
+        (
+            "bench --publishers 0",
+            "invalid value '0' for --publishers: ",
+        ),
+        (
+            "bench -V 31",
+            "the embedded broker does not speak MQTT 3.1: name another",
+        ),
+        ("completions csh", "invalid value 'csh' for '<SHELL>'"),
+        (
+            "man --out a pub",
+            "the argument '--out <DIRECTORY>' cannot be",
+        ),
         ("plub", "unrecognized subcommand 'plub'"),
         ("demo --count 0", "invalid value '0' for --count: "),
         (
@@ -115,7 +152,8 @@ fn wrong_options() {
             "the embedded broker does not speak MQTT 3.1",
         ),
     ] {
-        if cfg!(not(feature = "demo")) && args == "demo --versions 31" {
+        let is_embedded = ["demo --versions 31", "bench -V 31"].contains(&args);
+        if cfg!(not(feature = "demo")) && is_embedded {
             continue;
         }
         let args: Vec<_> = args.split(' ').collect();
@@ -139,16 +177,21 @@ fn no_command() {
 
 #[test]
 fn help_and_version() {
-    for command in ["pub", "sub", "demo"] {
+    for command in ["pub", "sub", "bench", "demo"] {
         let help = mqtt(&[command, "--help"]).wait().ok();
         assert!(help.stdout().contains("Exit codes:"));
         assert!(help.stdout().contains("-h, --host"));
     }
-    let version = mqtt(&["--version"]).wait().ok();
-    assert_eq!(
-        version.stdout(),
-        concat!("mqtt ", env!("CARGO_PKG_VERSION"), "\n")
-    );
+    for (args, name) in [
+        (&["--version"][..], "mqtt"),
+        (&["-V"], "mqtt"),
+        (&["pub", "--version"], "mqtt-pub"),
+        (&["bench", "--version"], "mqtt-bench"),
+    ] {
+        let version = mqtt(args).wait().ok();
+        let expected = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(version.stdout(), expected);
+    }
 }
 
 #[test]

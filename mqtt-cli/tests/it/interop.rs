@@ -5,6 +5,7 @@ use std::io::Write;
 use std::thread;
 
 use crate::support::broker::Mosquitto;
+use crate::support::command::Running;
 use crate::support::unique;
 
 const VERSIONS: [&str; 3] = ["mqttv31", "mqttv311", "mqttv5"];
@@ -200,6 +201,48 @@ fn large_messages() {
         .with_input(&payload)
         .ok();
     assert!(ours.wait().ok().stdout == payload);
+}
+
+/// The file is read while it is sent; there is no room for all of it in memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn files_are_not_read_into_memory() {
+    let Some(broker) = Mosquitto::start() else {
+        return;
+    };
+    let file = broker.dir().path().join("huge");
+    let size = 100 << 20;
+    fs::File::create(&file).unwrap().set_len(size).unwrap();
+    let id = unique("sub");
+    let (program, port) = (env!("CARGO_BIN_EXE_mqtt"), broker.address().port());
+    let limited = |args: &str| {
+        let script = format!("ulimit -v 65536; exec {program} {args} -h 127.0.0.1 -p {port}");
+        Running::start("sh", &["-c", &script])
+    };
+    let subscriber = limited(&format!("sub -i {id} -t a -C 1 --stats --output none"));
+    broker.wait_for_log(&format!("Sending SUBACK to {id}"));
+    let published = limited(&format!("pub -t a -q 1 -f {}", file.display())).wait();
+    assert_eq!(published.ok().stderr, "");
+    let counted = subscriber.wait().ok().stderr;
+    assert!(
+        counted.starts_with("1 messages, 100.00 MiB in "),
+        "{counted}"
+    );
+}
+
+#[test]
+fn large_messages_again_and_again() {
+    let Some(broker) = Mosquitto::start() else {
+        return;
+    };
+    let payload = "0123456789".repeat(30_000);
+    let file = broker.dir().write("large", payload.as_bytes());
+    for level in LEVELS {
+        let ours = broker.subscribed(&["-t", "a", "-q", level, "-C", "5"]);
+        let publish = ["pub", "-t", "a", "-q", level, "-f", &file, "--repeat", "5"];
+        broker.run(&publish).ok();
+        assert!(ours.wait().ok().stdout() == format!("{payload}\n").repeat(5));
+    }
 }
 
 #[test]

@@ -3,13 +3,16 @@
 #![allow(clippy::print_stderr, reason = "tests say why they are skipped")]
 
 mod arguments;
+mod bench;
 #[cfg(feature = "demo")]
 mod cuts;
 #[cfg(feature = "demo")]
 mod demo;
+mod formats;
 mod interop;
 mod journal;
 mod matrix;
 mod scripted;
 mod session;
+mod shell;
 mod support;

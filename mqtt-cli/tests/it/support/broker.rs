@@ -79,9 +79,14 @@ impl Mosquitto {
         running
     }
 
+    /// What mosquitto has said.
+    pub(crate) fn log(&self) -> String {
+        self.0.log()
+    }
+
     /// Waits until mosquitto has said this.
     pub(crate) fn wait_for_log(&self, text: &str) {
-        wait_for(text, || self.0.log().contains(text).then_some(()));
+        wait_for(text, || self.log().contains(text).then_some(()));
     }
 }
 

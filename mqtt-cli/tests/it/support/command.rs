@@ -94,6 +94,15 @@ impl Running {
         self.wait()
     }
 
+    /// Sends the command a signal, such as INT.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &id])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Kills the command without a chance to say goodbye.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
