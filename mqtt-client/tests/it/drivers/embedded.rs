@@ -35,8 +35,34 @@ async fn over(job: &Job) -> Vec<usize> {
     let (reader, writer) = tcp.split();
     match endpoint.scheme {
         Scheme::Mqtt => exchange(job, reader, writer).await,
+        #[cfg(feature = "ws")]
+        Scheme::Ws => over_ws(job, reader, writer).await,
         scheme => panic!("{scheme}"),
     }
+}
+
+#[cfg(feature = "ws")]
+async fn over_ws<R, W>(job: &Job, reader: R, writer: W) -> Vec<usize>
+where
+    R: Read,
+    W: Write<Error = R::Error>,
+{
+    use transport_ws::Request;
+    use transport_ws::embedded::WsStream;
+
+    let request = Request {
+        authority: &job.endpoint.host,
+        path: &job.endpoint.path,
+        credentials: None,
+        headers: &[],
+    };
+    let (mut rx, mut tx) = ([0; 512], [0; 2048]);
+    // The same bytes each time mask as well as any.
+    let random = |bytes: &mut [u8]| bytes.fill(0xA5);
+    let stream = WsStream::connect(reader, writer, &request, &mut rx, &mut tx, random).await;
+    let mut stream = stream.unwrap();
+    let (reader, writer) = stream.split();
+    exchange(job, reader, writer).await
 }
 
 async fn exchange<R, W>(job: &Job, reader: R, writer: W) -> Vec<usize>
