@@ -87,6 +87,8 @@ pub mod journal;
 pub mod net;
 #[cfg(feature = "std")]
 mod stream;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 #[cfg(feature = "net")]
 pub mod uri;
 

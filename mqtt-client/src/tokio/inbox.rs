@@ -1,0 +1,263 @@
+//! The queue of a subscription: between the task that receives and whoever takes.
+
+use core::task::{Context, Poll, Waker};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mqtt_core::wire::QoS;
+
+use super::subscription::{Gap, Received};
+
+/// What to do with a message of QoS 0 for a subscription whose queue is full.
+///
+/// Messages above QoS 0 always find room: they are acknowledged when they are taken, and the
+/// server sends no more than [`Options::receive_maximum`](super::Options::receive_maximum) that
+/// are not. Every message that is left out is counted, in a [`Gap`] at its place.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// Receive nothing more until there is room, so that the server has to wait. For no longer
+    /// than a second, though, and not while somebody waits for an answer of the server's, since
+    /// it may be their turn to make room: then as [`DropNewest`](Self::DropNewest) until
+    /// messages are taken again.
+    #[default]
+    Wait,
+    /// Leave it out.
+    DropNewest,
+    /// Leave out the oldest one of QoS 0 in its place.
+    DropOldest,
+}
+
+#[derive(Debug)]
+pub(super) struct Inbox {
+    capacity: usize,
+    overflow: Overflow,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    items: VecDeque<Item>,
+    /// True from a wait in vain until messages are taken.
+    is_lagging: bool,
+    /// True if reception waits for room here.
+    is_awaited: bool,
+    /// True if nothing more comes.
+    is_closed: bool,
+    waker: Option<Waker>,
+}
+
+pub(super) type Item = Result<Received, Gap>;
+
+/// What became of a message.
+#[derive(Debug)]
+pub(super) enum Pushed {
+    Taken,
+    /// It was left out, or another one in its place.
+    Missed,
+    /// There may soon be room for it.
+    Blocked(Received),
+}
+
+impl Inbox {
+    pub(super) fn new(capacity: usize, overflow: Overflow) -> Self {
+        Self {
+            capacity: capacity.max(1),
+            overflow,
+            queue: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a message; `may_wait` if it can be given again later.
+    pub(super) fn push(&self, message: Received, may_wait: bool) -> Pushed {
+        let mut queue = self.lock();
+        if queue.is_closed {
+            return Pushed::Taken;
+        }
+        let has_room = queue.items.len() < self.capacity;
+        let pushed = if has_room || message.qos > QoS::AtMostOnce {
+            queue.items.push_back(Ok(message));
+            Pushed::Taken
+        } else {
+            match self.overflow {
+                Overflow::Wait if may_wait && !queue.is_lagging => {
+                    queue.is_awaited = true;
+                    return Pushed::Blocked(message);
+                }
+                Overflow::DropOldest => {
+                    queue.drop_oldest();
+                    queue.items.push_back(Ok(message));
+                }
+                Overflow::Wait | Overflow::DropNewest => {
+                    queue.is_lagging = true;
+                    queue.drop_newest();
+                }
+            }
+            Pushed::Missed
+        };
+        queue.wake();
+        pushed
+    }
+
+    /// Queues the news that something is missing.
+    pub(super) fn push_gap(&self, gap: Gap) {
+        let mut queue = self.lock();
+        if !queue.is_closed {
+            queue.items.push_back(Err(gap));
+            queue.wake();
+        }
+    }
+
+    /// Nothing more comes.
+    pub(super) fn close(&self) {
+        let mut queue = self.lock();
+        queue.is_closed = true;
+        queue.wake();
+    }
+
+    /// Moves all that is queued to `taken`, which is empty. Ready with `None` if nothing more
+    /// comes, else with whether reception waits for the room that this made.
+    pub(super) fn poll_take(
+        &self,
+        taken: &mut VecDeque<Item>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<bool>> {
+        let mut queue = self.lock();
+        if queue.items.is_empty() {
+            if queue.is_closed {
+                return Poll::Ready(None);
+            }
+            queue.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        core::mem::swap(&mut queue.items, taken);
+        queue.is_lagging = false;
+        Poll::Ready(Some(core::mem::take(&mut queue.is_awaited)))
+    }
+}
+
+impl Queue {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn drop_newest(&mut self) {
+        match self.items.back_mut() {
+            Some(Err(Gap::Missed(n))) => *n += 1,
+            _ => self.items.push_back(Err(Gap::Missed(1))),
+        }
+    }
+
+    /// Puts a gap in the place of the oldest message of QoS 0, or behind all others.
+    fn drop_oldest(&mut self) {
+        let is_plain = |item: &Item| item.as_ref().is_ok_and(|m| m.qos == QoS::AtMostOnce);
+        let Some(at) = self.items.iter().position(is_plain) else {
+            return self.drop_newest();
+        };
+        match at
+            .checked_sub(1)
+            .and_then(|before| self.items.get_mut(before))
+        {
+            Some(Err(Gap::Missed(n))) => {
+                *n += 1;
+                self.items.remove(at);
+            }
+            _ => {
+                if let Some(item) = self.items.get_mut(at) {
+                    *item = Err(Gap::Missed(1));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::task::Waker;
+
+    use bytes::Bytes;
+    use mqtt_core::OwnedPublish;
+    use mqtt_core::wire::Publish;
+
+    use super::*;
+    use crate::tokio::subscription::Receipt;
+
+    fn message(payload: &'static str, qos: QoS) -> Received {
+        let publish = Publish {
+            qos,
+            ..Publish::new("t", payload.as_bytes())
+        };
+        let receipt = Receipt::split(None, 1).next().unwrap();
+        Received::new(OwnedPublish::new(&publish, &Bytes::new()), receipt)
+    }
+
+    /// Pushes the messages of these names, those in capitals at QoS 1, and shows what is there.
+    fn filled(inbox: &Inbox, names: &[&'static str]) -> String {
+        for &name in names {
+            let is_loud = name == name.to_uppercase();
+            let qos = if is_loud {
+                QoS::AtLeastOnce
+            } else {
+                QoS::AtMostOnce
+            };
+            inbox.push(message(name, qos), false);
+        }
+        taken(inbox)
+    }
+
+    fn taken(inbox: &Inbox) -> String {
+        let mut items = VecDeque::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        if inbox.poll_take(&mut items, &mut cx).is_pending() {
+            return String::new();
+        }
+        let shown = items.iter().map(|item| match item {
+            Ok(message) => String::from_utf8(message.payload.to_vec()).unwrap(),
+            Err(Gap::Missed(n)) => format!("-{n}"),
+            Err(other) => format!("{other:?}"),
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn overflow_is_counted_in_its_place() {
+        let oldest = Inbox::new(2, Overflow::DropOldest);
+        assert_eq!(filled(&oldest, &["a", "b"]), "a b");
+        // The gap takes a place, too.
+        assert_eq!(filled(&oldest, &["a", "b", "c", "d"]), "-2 c d");
+        assert_eq!(filled(&oldest, &["A", "B", "c"]), "A B -1 c");
+        let newest = Inbox::new(2, Overflow::DropNewest);
+        assert_eq!(filled(&newest, &["a", "b", "c", "d"]), "a b -2");
+        assert_eq!(filled(&newest, &["a", "B", "c", "D", "e"]), "a B -1 D -1");
+        assert_eq!(taken(&newest), "");
+    }
+
+    #[test]
+    fn waiting_is_left_to_the_one_who_pushes() {
+        let inbox = Inbox::new(1, Overflow::Wait);
+        let push = |name| inbox.push(message(name, QoS::AtMostOnce), true);
+        assert!(matches!(push("a"), Pushed::Taken));
+        assert!(matches!(push("b"), Pushed::Blocked(_)));
+        let mut items = VecDeque::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(
+            inbox.poll_take(&mut items, &mut cx),
+            Poll::Ready(Some(true))
+        );
+        assert!(matches!(push("b"), Pushed::Taken));
+        // Given up waiting: the next ones are left out until some are taken.
+        assert!(matches!(
+            inbox.push(message("c", QoS::AtMostOnce), false),
+            Pushed::Missed
+        ));
+        assert!(matches!(push("d"), Pushed::Missed));
+        assert_eq!(taken(&inbox), "b -2");
+        assert!(matches!(push("e"), Pushed::Taken));
+    }
+}

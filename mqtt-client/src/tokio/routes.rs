@@ -1,0 +1,433 @@
+//! Which subscription a message is for, and which are to be made known to the server.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ::tokio::sync::oneshot;
+use mqtt_core::wire::{
+    Filter, PacketId, Property, Publish, QoS, ReasonCode, RetainHandling, SubAck, TopicFilter,
+    UnsubAck, Version,
+};
+use mqtt_core::{Client as Core, Error, UsageError};
+
+use super::error::SubscribeError;
+use super::inbox::Inbox;
+use super::subscription::Gap;
+
+/// What the server has granted for each filter.
+pub(super) type Granted = Box<[Result<QoS, ReasonCode>]>;
+pub(super) type SubscribeAnswer = oneshot::Sender<Result<Granted, SubscribeError>>;
+pub(super) type UnsubscribeAnswer = oneshot::Sender<Result<(), SubscribeError>>;
+
+#[derive(Debug)]
+pub(super) struct Routes {
+    /// Only in 5.0 are there subscription identifiers.
+    version: Version,
+    routes: Vec<Route>,
+    last_key: u64,
+    /// Filters that nobody wants any more, and the server still has.
+    leaving: VecDeque<Leaving>,
+    /// True if the server has to be told something.
+    is_due: bool,
+}
+
+#[derive(Debug)]
+struct Route {
+    key: u64,
+    filters: Box<[OwnedFilter]>,
+    stage: Stage,
+    inbox: Arc<Inbox>,
+    answer: Option<SubscribeAnswer>,
+    /// True if a later subscription has a filter in common, whose identifier the server gives.
+    is_shadowed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// The server has to be asked.
+    Due,
+    Requested,
+    Active,
+    /// The server is not asked.
+    Local,
+}
+
+#[derive(Debug)]
+struct OwnedFilter {
+    topic: Box<str>,
+    qos: QoS,
+    no_local: bool,
+    retain_as_published: bool,
+    retain_handling: RetainHandling,
+    has_wildcard: bool,
+}
+
+/// An UNSUBSCRIBE that is due or waits for its answer.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    filters: Box<[Box<str>]>,
+    answer: Option<UnsubscribeAnswer>,
+}
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// The key of the subscription.
+    Subscribe(u64),
+    Unsubscribe(Leaving),
+}
+
+impl OwnedFilter {
+    fn new(filter: &Filter<'_>) -> Self {
+        Self {
+            topic: filter.topic.into(),
+            qos: filter.qos,
+            no_local: filter.no_local,
+            retain_as_published: filter.retain_as_published,
+            retain_handling: filter.retain_handling,
+            has_wildcard: filter.topic.contains(['+', '#', '$']),
+        }
+    }
+
+    fn as_filter(&self) -> Filter<'_> {
+        Filter {
+            no_local: self.no_local,
+            retain_as_published: self.retain_as_published,
+            retain_handling: self.retain_handling,
+            ..Filter::new(&self.topic, self.qos)
+        }
+    }
+
+    fn matches(&self, topic: &str) -> bool {
+        if self.has_wildcard {
+            TopicFilter::new(&self.topic).is_ok_and(|filter| filter.matches(topic))
+        } else {
+            *self.topic == *topic
+        }
+    }
+}
+
+impl Route {
+    fn matches(&self, topic: &str) -> bool {
+        self.filters.iter().any(|filter| filter.matches(topic))
+    }
+
+    fn has(&self, topic: &str) -> bool {
+        self.filters.iter().any(|filter| *filter.topic == *topic)
+    }
+
+    /// The subscription identifier: any number but 0 that differs from those of the others.
+    fn identifier(&self) -> u32 {
+        u32::try_from(self.key % 0xFFF_FFFF).map_or(1, |id| id + 1)
+    }
+
+    /// True if a message to `topic` that carries these subscription identifiers is for it.
+    fn claims(&self, topic: &str, mut identifiers: impl Iterator<Item = u32>) -> bool {
+        let own = self.identifier();
+        match identifiers.next() {
+            Some(first) if !self.is_shadowed && self.stage != Stage::Local => {
+                first == own || identifiers.any(|identifier| identifier == own)
+            }
+            _ => self.matches(topic),
+        }
+    }
+}
+
+impl Routes {
+    pub(super) const fn new(version: Version) -> Self {
+        Self {
+            version,
+            routes: Vec::new(),
+            last_key: 0,
+            leaving: VecDeque::new(),
+            is_due: false,
+        }
+    }
+
+    /// Adds a subscription, and returns its key. Without an answer the server is not asked.
+    pub(super) fn add(
+        &mut self,
+        filters: &[Filter<'_>],
+        inbox: Arc<Inbox>,
+        answer: Option<SubscribeAnswer>,
+    ) -> u64 {
+        for route in &mut self.routes {
+            route.is_shadowed |= filters.iter().any(|filter| route.has(filter.topic));
+        }
+        self.last_key += 1;
+        let is_local = answer.is_none();
+        self.routes.push(Route {
+            key: self.last_key,
+            filters: filters.iter().map(OwnedFilter::new).collect(),
+            stage: if is_local { Stage::Local } else { Stage::Due },
+            inbox,
+            answer,
+            is_shadowed: false,
+        });
+        self.is_due |= !is_local;
+        self.last_key
+    }
+
+    /// Removes a subscription. The server is told, unless it does not know of it.
+    pub(super) fn remove(&mut self, key: u64, answer: Option<UnsubscribeAnswer>) {
+        let Some(at) = self.routes.iter().position(|route| route.key == key) else {
+            return;
+        };
+        let route = self.routes.remove(at);
+        if !matches!(route.stage, Stage::Requested | Stage::Active) {
+            let _ = answer.map(|answer| answer.send(Ok(())));
+            return;
+        }
+        let is_unwanted = |topic: &str| !self.routes.iter().any(|route| route.has(topic));
+        let filters = route.filters.iter().map(|filter| filter.topic.clone());
+        let filters: Box<[_]> = filters.filter(|topic| is_unwanted(topic)).collect();
+        if filters.is_empty() {
+            let _ = answer.map(|answer| answer.send(Ok(())));
+            return;
+        }
+        self.leaving.push_back(Leaving { filters, answer });
+        self.is_due = true;
+    }
+
+    /// Makes the requests that are due, as far as there is room, and hands them to `sent`.
+    pub(super) fn request(
+        &mut self,
+        core: &mut Core<'_>,
+        sent: &mut impl FnMut(PacketId, Request),
+    ) {
+        if !core::mem::take(&mut self.is_due) {
+            return;
+        }
+        while let Some(leaving) = self.leaving.pop_front() {
+            let filters: Vec<&str> = leaving.filters.iter().map(|filter| &**filter).collect();
+            match core.unsubscribe(&filters) {
+                Ok(id) => sent(id, Request::Unsubscribe(leaving)),
+                Err(Error::Usage(error)) if error != UsageError::NotConnected => {
+                    let error = Err(SubscribeError::Usage(error));
+                    let _ = leaving.answer.map(|answer| answer.send(error));
+                }
+                Err(_) => {
+                    self.leaving.push_front(leaving);
+                    self.is_due = true;
+                    return;
+                }
+            }
+        }
+        let mut failed = Vec::new();
+        for route in &mut self.routes {
+            if route.stage != Stage::Due {
+                continue;
+            }
+            match subscribe(core, self.version, route) {
+                Ok(id) => {
+                    route.stage = Stage::Requested;
+                    sent(id, Request::Subscribe(route.key));
+                }
+                Err(Error::Usage(error)) if error != UsageError::NotConnected => {
+                    match route.answer.take() {
+                        Some(answer) => {
+                            let _ = answer.send(Err(SubscribeError::Usage(error)));
+                        }
+                        None => route.inbox.push_gap(Gap::Usage(error)),
+                    }
+                    failed.push(route.key);
+                }
+                Err(_) => {
+                    self.is_due = true;
+                    break;
+                }
+            }
+        }
+        self.routes.retain(|route| !failed.contains(&route.key));
+    }
+
+    pub(super) fn subscribed(&mut self, key: u64, suback: &SubAck<'_>) {
+        let Some(at) = self.routes.iter().position(|route| route.key == key) else {
+            return;
+        };
+        let Some(route) = self.routes.get_mut(at) else {
+            return;
+        };
+        route.stage = Stage::Active;
+        let granted: Granted = suback.codes.iter().map(granted).collect();
+        let is_refused = granted.iter().all(Result::is_err);
+        match route.answer.take() {
+            Some(answer) if is_refused => {
+                let codes = suback.codes.iter().collect();
+                let _ = answer.send(Err(SubscribeError::Refused(codes)));
+            }
+            Some(answer) => {
+                // If nobody waits any more, the subscription is about to be removed.
+                let _ = answer.send(Ok(granted));
+            }
+            None => {
+                let refused = route.filters.iter().zip(&granted);
+                let refused = refused.filter_map(|(filter, granted)| {
+                    granted.err().map(|code| (filter.topic.clone(), code))
+                });
+                let refused: Box<[_]> = refused.collect();
+                if !refused.is_empty() {
+                    route.inbox.push_gap(Gap::Refused(refused));
+                }
+            }
+        }
+        if is_refused {
+            self.routes.remove(at);
+        }
+    }
+
+    /// The connection ended before a request was answered.
+    pub(super) fn unanswered(&mut self, request: Request) {
+        match request {
+            Request::Subscribe(key) => {
+                if let Some(route) = self.routes.iter_mut().find(|route| route.key == key) {
+                    route.stage = Stage::Due;
+                }
+            }
+            Request::Unsubscribe(leaving) => self.leaving.push_back(leaving),
+        }
+        self.is_due = true;
+    }
+
+    /// The server knows of no subscription: all are to be made again.
+    pub(super) fn forgotten(&mut self) {
+        for leaving in self.leaving.drain(..) {
+            let _ = leaving.answer.map(|answer| answer.send(Ok(())));
+        }
+        for route in &mut self.routes {
+            if route.stage == Stage::Active {
+                route.stage = Stage::Due;
+            }
+        }
+        self.is_due = true;
+    }
+
+    /// Calls `to` for each inbox that a message is for.
+    pub(super) fn find(&self, topic: &str, publish: &Publish<'_>, mut to: impl FnMut(&Arc<Inbox>)) {
+        for route in &self.routes {
+            let identifiers = publish
+                .properties
+                .iter()
+                .filter_map(|property| match property {
+                    Property::SubscriptionIdentifier(identifier) => Some(identifier),
+                    _ => None,
+                });
+            if route.claims(topic, identifiers) {
+                to(&route.inbox);
+            }
+        }
+    }
+
+    /// Nothing more comes, for anybody.
+    pub(super) fn close(&mut self) {
+        self.leaving.clear();
+        for route in self.routes.drain(..) {
+            route.inbox.close();
+        }
+    }
+}
+
+impl Leaving {
+    pub(super) fn answered(self, unsuback: &UnsubAck<'_>) {
+        let codes: Box<[_]> = unsuback
+            .codes
+            .iter()
+            .filter(|code| code.is_error())
+            .collect();
+        let result = if codes.is_empty() {
+            Ok(())
+        } else {
+            Err(SubscribeError::Refused(codes))
+        };
+        let _ = self.answer.map(|answer| answer.send(result));
+    }
+}
+
+fn subscribe(core: &mut Core<'_>, version: Version, route: &Route) -> Result<PacketId, Error> {
+    let filters: Vec<_> = route.filters.iter().map(OwnedFilter::as_filter).collect();
+    let properties = [Property::SubscriptionIdentifier(route.identifier())];
+    if version == Version::V5 {
+        let unavailable = UsageError::SubscriptionIdentifierNotAvailable;
+        match core.subscribe_with(&filters, &properties) {
+            Err(Error::Usage(error)) if error == unavailable => {}
+            result => return result,
+        }
+    }
+    core.subscribe(&filters)
+}
+
+fn granted(code: ReasonCode) -> Result<QoS, ReasonCode> {
+    QoS::from_u8(code as u8)
+        .filter(|_| !code.is_error())
+        .ok_or(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokio::inbox::Overflow;
+
+    /// Which of the subscriptions, counted from 1, a message is for.
+    fn claimed(subscriptions: &[&[&str]], topic: &str, identifiers: &[u32]) -> Vec<usize> {
+        let mut routes = Routes::new(Version::V5);
+        let inboxes: Vec<_> = subscriptions
+            .iter()
+            .map(|filters| {
+                let filters: Vec<_> = filters
+                    .iter()
+                    .map(|filter| Filter::new(filter, QoS::AtMostOnce))
+                    .collect();
+                let inbox = Arc::new(Inbox::new(1, Overflow::Wait));
+                routes.add(&filters, Arc::clone(&inbox), Some(oneshot::channel().0));
+                inbox
+            })
+            .collect();
+        let properties: Vec<_> = identifiers
+            .iter()
+            .map(|nth| Property::SubscriptionIdentifier(nth + 1))
+            .collect();
+        let publish = Publish {
+            properties: properties.as_slice().into(),
+            ..Publish::new(topic, &[])
+        };
+        let mut found = Vec::new();
+        routes.find(topic, &publish, |inbox| {
+            found.push(
+                1 + inboxes
+                    .iter()
+                    .position(|other| Arc::ptr_eq(other, inbox))
+                    .unwrap(),
+            );
+        });
+        found
+    }
+
+    #[test]
+    fn by_topic() {
+        let subscriptions: &[&[&str]] = &[&["a/#"], &["a/b", "c"], &["$share/x/+"]];
+        for (topic, expected) in [
+            ("a/b", &[1, 2][..]),
+            ("a", &[1, 3]),
+            ("c", &[2, 3]),
+            ("d/e", &[]),
+            ("$SYS", &[]),
+        ] {
+            assert_eq!(claimed(subscriptions, topic, &[]), expected, "{topic}");
+        }
+    }
+
+    /// A server may send a message once for each of overlapping subscriptions, or once for all.
+    #[test]
+    fn by_identifier() {
+        let subscriptions: &[&[&str]] = &[&["a/#"], &["a/b"]];
+        assert_eq!(claimed(subscriptions, "a/b", &[1]), [1]);
+        assert_eq!(claimed(subscriptions, "a/b", &[2]), [2]);
+        assert_eq!(claimed(subscriptions, "a/b", &[1, 2]), [1, 2]);
+        assert_eq!(claimed(subscriptions, "a/b", &[9]), []);
+        // The server knows the same filter by the later subscription alone.
+        let subscriptions: &[&[&str]] = &[&["a", "b"], &["b", "c"]];
+        assert_eq!(claimed(subscriptions, "b", &[2]), [1, 2]);
+        assert_eq!(claimed(subscriptions, "c", &[2]), [2]);
+        assert_eq!(claimed(subscriptions, "a", &[1]), [1]);
+    }
+}

@@ -1,0 +1,567 @@
+//! What the handles and the task have in common.
+//!
+//! The core stands behind a mutex, and commands go right to it: a small message costs its encoding
+//! and no allocation, and all that was published until the task gets its turn leaves in one
+//! write. Nobody waits while they hold the lock.
+
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::task::Waker;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ::tokio::sync::{Notify, oneshot, watch};
+use bytes::Bytes;
+use mqtt_core::wire::{Ack, EncodeError, Filter, PacketId, QoS, ReasonCode, TopicFilter, Version};
+use mqtt_core::{Error, Instant, Message, UsageError};
+
+use super::SubscribeError;
+use super::error::{ConnectionError, DeliveryError, DisconnectError, PublishError};
+use super::inbox::Inbox;
+use super::offline::Queue;
+use super::options::Options;
+use super::owned::Core;
+use super::publication::{Outcome, Publication};
+use super::routes::{Request, Routes, SubscribeAnswer};
+use super::status::{Connected, Stats, Status};
+use super::subscription::Received;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// There may be room for one who waits to publish.
+    room: Notify,
+    /// How many wait for the server to answer or to take something.
+    awaited: AtomicUsize,
+    /// True while nothing is received because a subscription's queue is full.
+    pub(super) is_paused: AtomicBool,
+    pub(super) status: watch::Sender<Status>,
+    /// When the core's clock showed zero.
+    zero: ::tokio::time::Instant,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) core: Core,
+    pub(super) phase: Phase,
+    pub(super) wanted: Wanted,
+    /// Wakes the task; taken by whoever does.
+    pub(super) waker: Option<Waker>,
+    pub(super) routes: Routes,
+    pub(super) stats: Stats,
+    /// An orderly end that was asked for.
+    pub(super) closing: Option<Closing>,
+    /// Who waits for the first connection.
+    connecting: Vec<oneshot::Sender<Result<Connected, ConnectionError>>>,
+    /// Messages above QoS 0, and large ones, on their way.
+    publications: HashMap<PacketId, oneshot::Sender<Outcome>>,
+    requests: HashMap<PacketId, Request>,
+    /// Payloads that the core has not copied.
+    lent: HashMap<PacketId, Large>,
+    lent_len: usize,
+    max_lent: usize,
+    /// From which length on a payload is not copied.
+    large: usize,
+    version: Version,
+    queue: Queue,
+    /// How many wait for room, in order.
+    waiting: usize,
+    /// Counts connections and sessions, so that acknowledgements for earlier ones are known.
+    pub(super) connection: u64,
+    pub(super) session: u64,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Phase {
+    /// There is no connection.
+    Offline,
+    Online,
+    /// There will be none any more.
+    Closed,
+}
+
+/// Whether there is to be a connection, from less to more.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Wanted {
+    No,
+    /// If one of the servers accepts at the first attempt.
+    Once,
+    Always,
+    /// Never again: there are no handles.
+    Never,
+}
+
+#[derive(Debug)]
+pub(super) struct Closing {
+    pub(super) deadline: Instant,
+    /// True if messages that are not through are waited for until then.
+    pub(super) is_patient: bool,
+    /// True once DISCONNECT is queued.
+    pub(super) is_said: bool,
+    pub(super) answers: Vec<oneshot::Sender<Result<(), DisconnectError>>>,
+}
+
+#[derive(Debug)]
+struct Large {
+    payload: Bytes,
+    qos: QoS,
+}
+
+/// Somebody who waits for the server to answer or to take something. Meanwhile reception does not
+/// pause for a full queue.
+#[derive(Debug)]
+pub(super) struct Awaited(Arc<Shared>);
+
+impl Awaited {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        shared.awaited.fetch_add(1, Ordering::SeqCst);
+        if shared.is_paused.load(Ordering::SeqCst) {
+            shared.lock().wake();
+        }
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.awaited.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Shared {
+    pub(super) fn new(core: Core, options: &Options, version: Version) -> Self {
+        let state = State {
+            core,
+            phase: Phase::Offline,
+            wanted: Wanted::No,
+            waker: None,
+            routes: Routes::new(version),
+            stats: Stats::default(),
+            closing: None,
+            connecting: Vec::new(),
+            publications: HashMap::new(),
+            requests: HashMap::new(),
+            lent: HashMap::new(),
+            lent_len: 0,
+            max_lent: options.large_payloads,
+            large: options.transmit_buffer / 4,
+            version,
+            queue: Queue::new(options.offline, version),
+            waiting: 0,
+            connection: 0,
+            session: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+            room: Notify::new(),
+            awaited: AtomicUsize::new(0),
+            is_paused: AtomicBool::new(false),
+            status: watch::Sender::new(Status::Idle { error: None }),
+            zero: ::tokio::time::Instant::now(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time now, on the core's clock.
+    pub(super) fn now(&self) -> Instant {
+        Instant::default() + self.zero.elapsed()
+    }
+
+    /// A moment of the core's clock on tokio's.
+    pub(super) fn tokio_instant(&self, instant: Instant) -> ::tokio::time::Instant {
+        self.zero + instant.saturating_since(Instant::default())
+    }
+
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::SeqCst) > 0
+    }
+
+    /// Publishes, as soon as there is room and in the order of asking.
+    pub(super) async fn publish(
+        self: &Arc<Self>,
+        message: &Message<'_>,
+        payload: Option<&Bytes>,
+    ) -> Result<Publication, PublishError> {
+        let mut turn: Option<Turn> = None;
+        loop {
+            {
+                let mut state = self.lock();
+                if turn.is_some() || state.waiting == 0 {
+                    match state.publish(self, message, payload) {
+                        Err(PublishError::Full) => {}
+                        result => {
+                            // Takes the lock again, for the next one.
+                            drop(state);
+                            return result;
+                        }
+                    }
+                }
+                if turn.is_none() {
+                    state.waiting += 1;
+                }
+            }
+            turn.get_or_insert_with(|| Turn {
+                awaited: Awaited::new(self),
+            });
+            self.room.notified().await;
+        }
+    }
+
+    /// [`publish`](Self::publish) without waiting.
+    pub(super) fn try_publish(
+        self: &Arc<Self>,
+        message: &Message<'_>,
+    ) -> Result<Publication, PublishError> {
+        let mut state = self.lock();
+        if state.waiting > 0 {
+            return Err(PublishError::Full);
+        }
+        state.publish(self, message, None)
+    }
+
+    /// Lets one who waits try again.
+    pub(super) fn room_returned(&self, state: &State) {
+        if state.waiting > 0 {
+            self.room.notify_one();
+        }
+    }
+
+    pub(super) fn acknowledge(&self, message: &mut Received, code: ReasonCode) {
+        // Most messages have nothing to acknowledge, and need no lock.
+        if message.packet_id.is_some() {
+            self.lock().acknowledge(message, code);
+        }
+    }
+
+    pub(super) fn set_status(&self, status: Status) {
+        self.status.send_replace(status);
+    }
+}
+
+/// A place among those who wait for room. At its end the next one tries.
+struct Turn {
+    awaited: Awaited,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let shared = &self.awaited.0;
+        let mut state = shared.lock();
+        state.waiting -= 1;
+        shared.room_returned(&state);
+    }
+}
+
+impl State {
+    /// Wakes the task.
+    pub(super) fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn publish(
+        &mut self,
+        shared: &Arc<Shared>,
+        message: &Message<'_>,
+        payload: Option<&Bytes>,
+    ) -> Result<Publication, PublishError> {
+        let publication = match self.phase {
+            Phase::Closed => return Err(PublishError::Closed),
+            Phase::Online if self.closing.is_some() => return Err(PublishError::Offline),
+            Phase::Online if self.queue.is_empty() => self.hand_over(shared, message, payload)?,
+            // Those that waited for the connection go first.
+            Phase::Online => return Err(PublishError::Full),
+            Phase::Offline => {
+                let (answer, outcome) = oneshot::channel();
+                let payload = payload.cloned();
+                let dropped = self.queue.push(message, payload, shared.now(), answer)?;
+                self.stats.dropped += dropped;
+                Publication::underway(None, Arc::clone(shared), outcome)
+            }
+        };
+        self.stats.published += 1;
+        Ok(publication)
+    }
+
+    /// Hands a message to the core.
+    fn hand_over(
+        &mut self,
+        shared: &Arc<Shared>,
+        message: &Message<'_>,
+        payload: Option<&Bytes>,
+    ) -> Result<Publication, PublishError> {
+        let id = self.try_hand_over(message, payload);
+        let publication = match id.map_err(refusal)? {
+            None => Publication::DONE,
+            Some(id) => {
+                let (answer, outcome) = oneshot::channel();
+                self.publications.insert(id, answer);
+                Publication::underway(Some(id), Arc::clone(shared), outcome)
+            }
+        };
+        self.wake();
+        Ok(publication)
+    }
+
+    fn try_hand_over(
+        &mut self,
+        message: &Message<'_>,
+        payload: Option<&Bytes>,
+    ) -> Result<Option<PacketId>, Error> {
+        let bytes = payload.map_or(message.payload, |payload| payload);
+        if bytes.len() < self.large {
+            let whole = Message {
+                payload: bytes,
+                ..*message
+            };
+            match self.core.with(|core| core.publish(&whole)) {
+                // Topic and properties may take the room that is left.
+                Err(Error::Usage(UsageError::BufferTooSmall)) => {}
+                result => return result,
+            }
+        }
+        if self.lent_len > 0 && self.lent_len + bytes.len() > self.max_lent {
+            return Err(Error::Full(mqtt_core::Resource::Messages));
+        }
+        let head = Message {
+            payload: &[],
+            ..*message
+        };
+        let len = bytes.len();
+        let id = self.core.with(|core| core.publish_lent(&head, len))?;
+        let payload = payload.cloned();
+        let payload = payload.unwrap_or_else(|| Bytes::copy_from_slice(message.payload));
+        self.lent_len += len;
+        let qos = message.qos;
+        self.lent.insert(id, Large { payload, qos });
+        Ok(Some(id))
+    }
+
+    /// Hands over what waited for the connection, as far as there is room. True if all is.
+    pub(super) fn hand_over_queue(&mut self, now: Instant) -> bool {
+        while let Some(waiting) = self.queue.pop() {
+            let result = waiting.hand_over(self.version, now, |message, payload| {
+                self.try_hand_over(message, Some(payload))
+            });
+            if let Some(Err(Error::Full(_))) = result {
+                self.queue.put_back(waiting);
+                return false;
+            }
+            let outcome = match result {
+                Some(Ok(None)) => Ok(ReasonCode::Success),
+                Some(Ok(Some(id))) => {
+                    self.publications.insert(id, waiting.answer);
+                    continue;
+                }
+                None => {
+                    self.stats.lost += 1;
+                    Err(DeliveryError::Lost)
+                }
+                Some(Err(Error::Usage(error))) => {
+                    self.stats.refused += 1;
+                    Err(DeliveryError::Usage(error))
+                }
+                Some(Err(_)) => Err(DeliveryError::Closed),
+            };
+            let _ = waiting.answer.send(outcome);
+        }
+        true
+    }
+
+    /// The part of a large payload that is to be sent next.
+    pub(super) fn payload(&mut self) -> Option<Bytes> {
+        let lent = self.core.with(|core| core.payload())?;
+        let large = self.lent.get(&lent.id)?;
+        let end = lent.offset + lent.left;
+        (end <= large.payload.len()).then(|| large.payload.slice(lent.offset..end))
+    }
+
+    /// Notes that `n` bytes of a large payload were sent.
+    pub(super) fn payload_sent(&mut self, n: usize, now: Instant) {
+        let Some(lent) = self.core.with(|core| core.payload()) else {
+            return;
+        };
+        self.core.with(|core| core.transmitted(n, now));
+        let is_plain = |large: &Large| large.qos == QoS::AtMostOnce;
+        if n == lent.left && self.lent.get(&lent.id).is_some_and(is_plain) {
+            self.resolve(lent.id, Ok(ReasonCode::Success));
+        }
+    }
+
+    /// A message of ours is through, or is not going to be.
+    pub(super) fn resolve(&mut self, id: PacketId, outcome: Outcome) {
+        match &outcome {
+            Err(DeliveryError::Refused(_)) => self.stats.refused += 1,
+            Err(DeliveryError::Lost) => self.stats.lost += 1,
+            _ => {}
+        }
+        if let Some(large) = self.lent.remove(&id) {
+            self.lent_len -= large.payload.len();
+        }
+        if let Some(answer) = self.publications.remove(&id) {
+            let _ = answer.send(outcome);
+        }
+    }
+
+    /// A message or a request of ours is lost.
+    pub(super) fn lost(&mut self, id: PacketId) {
+        match self.requests.remove(&id) {
+            Some(request) => self.routes.unanswered(request),
+            None => self.resolve(id, Err(DeliveryError::Lost)),
+        }
+    }
+
+    /// Makes the requests that are due.
+    pub(super) fn request(&mut self) {
+        let Self {
+            core,
+            routes,
+            requests,
+            ..
+        } = self;
+        core.with(|core| {
+            routes.request(core, &mut |id, request| {
+                requests.insert(id, request);
+            });
+        });
+    }
+
+    pub(super) fn answered(&mut self, id: PacketId) -> Option<Request> {
+        self.requests.remove(&id)
+    }
+
+    /// How many messages are not through.
+    pub(super) fn unfinished(&mut self) -> usize {
+        let in_flight = usize::from(self.core.with(|core| core.in_flight()));
+        let is_plain = |large: &&Large| large.qos == QoS::AtMostOnce;
+        in_flight + self.lent.values().filter(is_plain).count() + self.queue.count()
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        filters: &[Filter<'_>],
+        inbox: Arc<Inbox>,
+        answer: Option<SubscribeAnswer>,
+    ) -> Result<u64, SubscribeError> {
+        if self.phase == Phase::Closed {
+            return Err(SubscribeError::Closed);
+        }
+        if filters.is_empty() {
+            let error = UsageError::Encode(EncodeError::EmptyList);
+            return Err(SubscribeError::Usage(error));
+        }
+        for filter in filters {
+            if TopicFilter::new(filter.topic).is_err() {
+                let error = UsageError::Encode(EncodeError::TopicFilter);
+                return Err(SubscribeError::Usage(error));
+            }
+        }
+        let key = self.routes.add(filters, inbox, answer);
+        self.wake();
+        Ok(key)
+    }
+
+    /// Ends a subscription. The answer is `None` if there is no connection to wait for.
+    pub(super) fn unsubscribe(
+        &mut self,
+        key: u64,
+    ) -> Option<oneshot::Receiver<Result<(), SubscribeError>>> {
+        let (answer, receiver) = oneshot::channel();
+        let is_online = self.phase == Phase::Online;
+        self.routes.remove(key, is_online.then_some(answer));
+        self.wake();
+        is_online.then_some(receiver)
+    }
+
+    pub(super) fn acknowledge(&mut self, message: &mut Received, code: ReasonCode) {
+        let qos = message.qos;
+        let Some(due) = message.receipt.take() else {
+            return;
+        };
+        let epoch = if qos == QoS::ExactlyOnce {
+            self.session
+        } else {
+            self.connection
+        };
+        // After the end of what it belongs to the identifier may stand for another message.
+        if due.epoch != epoch {
+            return;
+        }
+        self.accept(due.id, code);
+        self.wake();
+    }
+
+    /// Acknowledges in the core.
+    pub(super) fn accept(&mut self, id: PacketId, code: ReasonCode) {
+        let ack = Ack {
+            code,
+            ..Ack::new(id)
+        };
+        self.core.with(|core| {
+            // Fails only for a message that does not wait for it any more, or a code that is not
+            // for this packet; without a reason it can always be said.
+            if let Err(Error::Usage(UsageError::Encode(_))) = core.acknowledge_with(&ack) {
+                let _ = core.acknowledge(id);
+            }
+        });
+    }
+
+    /// Asks for a connection.
+    pub(super) fn connect(
+        &mut self,
+        wanted: Wanted,
+        answer: Option<oneshot::Sender<Result<Connected, ConnectionError>>>,
+    ) {
+        self.wanted = self.wanted.max(wanted);
+        self.connecting.extend(answer);
+        self.wake();
+    }
+
+    /// Asks for an orderly end. The answer says whether all was through by then.
+    pub(super) fn disconnect(
+        &mut self,
+        deadline: Instant,
+        answer: oneshot::Sender<Result<(), DisconnectError>>,
+    ) {
+        let closing = self.closing.get_or_insert(Closing {
+            deadline,
+            is_patient: true,
+            is_said: false,
+            answers: Vec::new(),
+        });
+        closing.deadline = closing.deadline.min(deadline);
+        closing.answers.push(answer);
+        self.wake();
+    }
+
+    /// Tells those who wait for a connection.
+    pub(super) fn connect_answered(&mut self, result: &Result<Connected, ConnectionError>) {
+        for answer in self.connecting.drain(..) {
+            let _ = answer.send(result.clone());
+        }
+    }
+
+    /// The end: nobody waits for anything any more.
+    pub(super) fn close(&mut self) {
+        self.phase = Phase::Closed;
+        self.connecting.clear();
+        self.publications.clear();
+        self.requests.clear();
+        self.lent.clear();
+        self.queue.clear();
+        self.routes.close();
+        self.closing = None;
+    }
+}
+
+fn refusal(error: Error) -> PublishError {
+    match error {
+        Error::Full(_) => PublishError::Full,
+        Error::Usage(error) => PublishError::Usage(error),
+        // Not of a command.
+        _ => PublishError::Closed,
+    }
+}
