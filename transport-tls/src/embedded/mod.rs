@@ -1,1 +1,70 @@
+//! TLS 1.3 without a heap.
 
+mod error;
+mod pipe;
+mod stream;
+mod verify;
+
+pub use embedded_tls::CryptoRngCore;
+pub use embedded_tls::alert::AlertDescription;
+pub use error::Error;
+pub use stream::{Link, ReadHalf, TlsStream, WriteHalf};
+
+use crate::Pin;
+
+/// How a TLS connection is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Config<'a> {
+    /// The server's name, or its IP address.
+    pub host: &'a str,
+    /// The certificates, in DER, of the authorities that are trusted.
+    pub authorities: &'a [&'a [u8]],
+    /// The client's own certificate, for servers that demand one (mutual TLS).
+    pub identity: Option<Identity<'a>>,
+    /// If there are any, the server's public key must be one of these as well.
+    ///
+    /// They come on top of all other checks, and are what remains with
+    /// [`dangerously_skip_verification`](Self::dangerously_skip_verification).
+    pub pins: &'a [Pin],
+    /// The application protocols to offer, the most wanted first; none to leave that out.
+    pub alpn: &'a [&'a [u8]],
+    /// The seconds since 1970, to see whether certificates are valid today. Without a clock (`None`)
+    /// **certificates that have expired are accepted**.
+    pub time: Option<u64>,
+    /// Whether to check nothing but that the server has its certificate's key. **Anybody can pose
+    /// as the server, unless there are pins.**
+    pub dangerously_skip_verification: bool,
+}
+
+impl<'a> Config<'a> {
+    /// Trusts those servers that call themselves `host`, and whose certificate one of `authorities`
+    /// (in DER) has signed.
+    #[must_use]
+    pub const fn new(host: &'a str, authorities: &'a [&'a [u8]]) -> Self {
+        Self {
+            host,
+            authorities,
+            identity: None,
+            pins: &[],
+            alpn: &[],
+            time: None,
+            dangerously_skip_verification: false,
+        }
+    }
+}
+
+/// A client's certificate and its private key.
+#[derive(Clone, Copy)]
+pub struct Identity<'a> {
+    /// The certificate, in DER. The authority that the server knows must have signed it itself.
+    pub certificate: &'a [u8],
+    /// Its private key on P-256, in DER: PKCS#8 or SEC1.
+    pub key: &'a [u8],
+}
+
+/// Tells no key.
+impl core::fmt::Debug for Identity<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
