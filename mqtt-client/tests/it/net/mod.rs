@@ -3,6 +3,10 @@
 #[cfg(feature = "proxy")]
 mod proxy;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "ws")]
+mod ws;
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
