@@ -66,6 +66,10 @@ impl Pipe {
         self.bytes.extend(bytes);
     }
 
+    pub(super) fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.bytes.len())
+    }
+
     fn hesitate(&mut self) -> bool {
         self.hesitated = self.hesitates && !self.hesitated;
         self.hesitated
@@ -243,7 +247,7 @@ impl embedded_io_async::Write for Writer {
             if pipe.is_broken {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
-            let room = pipe.capacity.saturating_sub(pipe.bytes.len());
+            let room = pipe.room();
             if room == 0 {
                 return Poll::Pending;
             }
