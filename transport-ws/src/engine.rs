@@ -401,3 +401,254 @@ impl fmt::Debug for Engine {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Masks nothing, so that what is sent can be read.
+    const CLEAR: [u8; 4] = [0; 4];
+
+    /// What the engine makes of `input`: the data, and the control frames sent in answer.
+    fn run(engine: &mut Engine, mut input: &[u8]) -> Result<(Vec<u8>, Vec<u8>), FrameError> {
+        let mut data = Vec::new();
+        let mut sent = Vec::new();
+        while !input.is_empty() {
+            let received = engine.receive(input)?;
+            match received.event {
+                Some(Event::Data(range)) => {
+                    assert!(!range.is_empty());
+                    data.extend_from_slice(&input[range]);
+                }
+                Some(Event::Ping) => assert!(engine.has_control()),
+                Some(Event::Closed) => assert_eq!(engine.ended(), Some(Ok(()))),
+                None => assert_eq!(received.consumed, input.len()),
+            }
+            assert!(received.consumed > 0);
+            input = &input[received.consumed..];
+            sent.extend_from_slice(&control(engine));
+        }
+        Ok((data, sent))
+    }
+
+    fn control(engine: &mut Engine) -> Vec<u8> {
+        let mut out = [0; MAX_CONTROL_FRAME];
+        let n = engine.write_control(CLEAR, &mut out);
+        assert!(!engine.has_control());
+        out[..n].to_vec()
+    }
+
+    fn ok(input: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        run(&mut Engine::new(MAX_FRAME), input).unwrap()
+    }
+
+    #[test]
+    fn data() {
+        let none = Vec::new();
+        assert_eq!(ok(b"\x82\x03abc"), (b"abc".to_vec(), none.clone()));
+        assert_eq!(ok(b"\x82\x00\x82\x01a\x82\x01b").0, b"ab");
+        // Section 5.7: unmasked, in fragments; but binary.
+        assert_eq!(ok(b"\x02\x03Hel\x80\x02lo").0, b"Hello");
+        assert_eq!(ok(b"\x02\x00\x00\x01a\x00\x00\x80\x01b\x82\x01c").0, b"abc");
+        // Pongs that nobody asked for are nothing (5.5.3).
+        assert_eq!(ok(b"\x8a\x02xx\x82\x01a\x8a\x00"), (b"a".to_vec(), none));
+
+        let mut input = vec![0x82, 0x7e, 0x01, 0x00];
+        input.extend([0x55; 256]);
+        assert_eq!(ok(&input).0, [0x55; 256]);
+        let mut input = vec![0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0];
+        input.resize(10 + 65_536, 0x55);
+        assert_eq!(ok(&input).0, [0x55; 65_536]);
+    }
+
+    #[test]
+    fn data_is_handed_on_before_its_frame_is_complete() {
+        let mut engine = Engine::new(u64::MAX);
+        let received = engine
+            .receive(b"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xffab")
+            .unwrap();
+        assert_eq!(received.consumed, 12);
+        assert_eq!(received.event, Some(Event::Data(10..12)));
+        assert_eq!(engine.receive(b"c").unwrap().event, Some(Event::Data(0..1)));
+    }
+
+    #[test]
+    fn pings_are_answered() {
+        assert_eq!(
+            ok(b"\x02\x01a\x89\x05Hello\x80\x01b"),
+            (b"ab".to_vec(), b"\x8a\x85\0\0\0\0Hello".to_vec())
+        );
+        assert_eq!(
+            ok(b"\x89\x00\x89\x01x").1,
+            b"\x8a\x80\0\0\0\0\x8a\x81\0\0\0\0x"
+        );
+        let mut ping = vec![0x89, 125];
+        ping.extend([7; 125]);
+        assert_eq!(ok(&ping).1[6..], [7; 125]);
+    }
+
+    #[test]
+    fn last_ping_counts() {
+        let mut engine = Engine::new(MAX_FRAME);
+        for ping in [b"\x89\x01a", b"\x89\x01b"] {
+            assert_eq!(engine.receive(ping).unwrap().event, Some(Event::Ping));
+        }
+        assert_eq!(engine.write_control(CLEAR, &mut [0; 6]), 0);
+        assert_eq!(control(&mut engine), b"\x8a\x81\0\0\0\0b");
+    }
+
+    #[test]
+    fn server_closes() {
+        let mut engine = Engine::new(MAX_FRAME);
+        let (data, sent) = run(&mut engine, b"\x82\x01a\x88\x05\x03\xe9bye\x82\x01b").unwrap();
+        assert_eq!(
+            (data, sent),
+            (b"a".to_vec(), b"\x88\x82\0\0\0\0\x03\xe9".to_vec())
+        );
+        assert_eq!(engine.close_code(), Some(1001));
+        assert_eq!(engine.write_data(b"x", CLEAR, &mut [0; 100]), Err(Closed));
+        assert_eq!(run(&mut engine, b"\x89\x00"), Ok((vec![], vec![])));
+        engine.close();
+        assert!(!engine.has_control());
+
+        let mut engine = Engine::new(MAX_FRAME);
+        assert_eq!(
+            run(&mut engine, b"\x88\x00").unwrap().1,
+            b"\x88\x80\0\0\0\0"
+        );
+        assert_eq!(engine.close_code(), None);
+    }
+
+    #[test]
+    fn client_closes() {
+        let mut engine = Engine::new(MAX_FRAME);
+        engine.close();
+        assert_eq!(engine.write_data(b"x", CLEAR, &mut [0; 100]), Err(Closed));
+        // Data still comes; pings are too late.
+        let received = engine.receive(b"\x89\x00\x82\x01a").unwrap();
+        assert_eq!(received.event, Some(Event::Data(4..5)));
+        assert_eq!(control(&mut engine), b"\x88\x82\0\0\0\0\x03\xe8");
+        assert_eq!(run(&mut engine, b"\x88\x02\x03\xe8"), Ok((vec![], vec![])));
+        assert_eq!(engine.ended(), Some(Ok(())));
+    }
+
+    #[test]
+    fn close_takes_the_place_of_a_pong() {
+        let mut engine = Engine::new(MAX_FRAME);
+        let _ = engine.receive(b"\x89\x01a").unwrap();
+        let _ = engine.receive(b"\x88\x02\x03\xe8").unwrap();
+        assert_eq!(control(&mut engine), b"\x88\x82\0\0\0\0\x03\xe8");
+    }
+
+    #[test]
+    fn violations() {
+        use FrameError::*;
+
+        #[rustfmt::skip]
+        let cases: &[(&[u8], FrameError, u16)] = &[
+            (b"\xc2\x00", ReservedBits, 1002),
+            (b"\xa2\x00", ReservedBits, 1002),
+            (b"\x99\x00", ReservedBits, 1002),
+            (b"\x83\x00", Opcode(3), 1002),
+            (b"\x87\x00", Opcode(7), 1002),
+            (b"\x8b\x00", Opcode(11), 1002),
+            (b"\x8f\x00", Opcode(15), 1002),
+            (b"\x82\x80", Masked, 1002),
+            (b"\x89\xfd", Masked, 1002),
+            (b"\x09\x00", FragmentedControl, 1002),
+            (b"\x08\x00", FragmentedControl, 1002),
+            (b"\x89\x7e", LongControl, 1002),
+            (b"\x88\x7f", LongControl, 1002),
+            (b"\x82\x7e\x00\x7d", Length, 1002),
+            (b"\x82\x7f\0\0\0\0\0\0\xff\xff", Length, 1002),
+            (b"\x82\x7f\x80\0\0\0\0\0\0\0", Length, 1002),
+            (b"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff", Length, 1002),
+            (b"\x80\x00", Continuation, 1002),
+            (b"\x00\x00", Continuation, 1002),
+            (b"\x82\x00\x80\x00", Continuation, 1002),
+            (b"\x02\x01a\x82\x00", Interleaved, 1002),
+            (b"\x02\x01a\x81\x00", Interleaved, 1002),
+            (b"\x81\x00", Text, 1003),
+            (b"\x01\x05", Text, 1003),
+            (b"\x82\x7f\0\0\0\0\x40\0\0\x01", TooLong, 1009),
+            (b"\x88\x01\x03", CloseBody, 1002),
+            (b"\x88\x02\x03\xed", CloseBody, 1002),
+            (b"\x88\x02\x03\xe7", CloseBody, 1002),
+            (b"\x88\x02\x13\x88", CloseBody, 1002),
+            (b"\x88\x03\x03\xe8\xff", CloseReason, 1007),
+        ];
+        for &(input, error, code) in cases {
+            let mut engine = Engine::new(MAX_FRAME);
+            assert_eq!(run(&mut engine, input), Err(error), "{input:x?}");
+            assert_eq!(engine.receive(b"\x82\x01a"), Err(error));
+            assert_eq!(engine.ended(), Some(Err(error)));
+            let mut close = b"\x88\x82\0\0\0\0".to_vec();
+            close.extend(code.to_be_bytes());
+            assert_eq!(control(&mut engine), close, "{input:x?}");
+            assert_eq!(engine.write_data(b"x", CLEAR, &mut [0; 100]), Err(Closed));
+        }
+    }
+
+    #[test]
+    fn limit_of_frames() {
+        let mut engine = Engine::new(3);
+        assert_eq!(run(&mut engine, b"\x82\x03abc").unwrap().0, b"abc");
+        assert_eq!(run(&mut engine, b"\x82\x04"), Err(FrameError::TooLong));
+    }
+
+    #[test]
+    fn end_of_input() {
+        for input in [&b""[..], b"\x82\x01a", b"\x89\x01a", b"\x88\x02\x03\xe8"] {
+            let mut engine = Engine::new(MAX_FRAME);
+            run(&mut engine, input).unwrap();
+            assert_eq!(engine.end_of_input(), Ok(()));
+            assert_eq!(engine.ended(), Some(Ok(())));
+        }
+        for input in [
+            &b"\x82"[..],
+            b"\x82\x7e\x01",
+            b"\x82\x02a",
+            b"\x02\x01a",
+            b"\x89\x01",
+        ] {
+            let mut engine = Engine::new(MAX_FRAME);
+            run(&mut engine, input).unwrap();
+            assert_eq!(engine.end_of_input(), Err(FrameError::Ended));
+            assert_eq!(engine.end_of_input(), Err(FrameError::Ended));
+        }
+    }
+
+    #[test]
+    fn writing() {
+        let mut engine = Engine::new(MAX_FRAME);
+        let mut out = [0; 300];
+        let mask = [0x37, 0xfa, 0x21, 0x3d];
+        assert_eq!(engine.write_data(b"Hello", mask, &mut out), Ok((5, 11)));
+        assert_eq!(
+            out[..11],
+            [
+                0x82, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58
+            ]
+        );
+        assert_eq!(
+            engine.write_data(b"Hello", CLEAR, &mut out[..8]),
+            Ok((2, 8))
+        );
+        assert_eq!(out[..8], *b"\x82\x82\0\0\0\0He");
+        assert_eq!(
+            engine.write_data(b"Hello", CLEAR, &mut out[..6]),
+            Ok((0, 0))
+        );
+        assert_eq!(engine.write_data(b"", CLEAR, &mut out), Ok((0, 0)));
+        assert_eq!(
+            engine.write_data(&[0; 200], CLEAR, &mut out),
+            Ok((200, 208))
+        );
+        assert_eq!(out[..4], [0x82, 0xfe, 0, 200]);
+    }
+
+    #[test]
+    fn is_small() {
+        assert!(size_of::<Engine>() <= 200, "{}", size_of::<Engine>());
+    }
+}

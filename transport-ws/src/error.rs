@@ -267,3 +267,36 @@ impl<E> From<FrameError> for Error<E> {
         Self::Frame(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        for (error, text) in [
+            (
+                ResponseError::Status(403),
+                "the server answered HTTP 403 Forbidden instead of 101",
+            ),
+            (
+                ResponseError::Status(599),
+                "the server answered HTTP 599 instead of 101",
+            ),
+            (
+                ResponseError::Protocol,
+                "the server did not agree to the sub-protocol mqtt",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+            let error = Error::<core::convert::Infallible>::from(error);
+            assert_eq!(error.to_string(), text);
+        }
+        let error = Error::Io(embedded_io::ErrorKind::TimedOut);
+        assert_eq!(error.to_string(), "TimedOut");
+        assert_eq!(
+            embedded_io::Error::kind(&error),
+            embedded_io::ErrorKind::TimedOut
+        );
+    }
+}

@@ -294,3 +294,239 @@ impl fmt::Debug for Request<'_> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key of RFC 6455, section 1.3: `dGhlIHNhbXBsZSBub25jZQ==`.
+    const NONCE: [u8; 16] = *b"the sample nonce";
+
+    const REQUEST: Request<'_> = Request {
+        authority: "broker.example:8080",
+        path: "/mqtt?a=b",
+        credentials: None,
+        headers: &[],
+    };
+
+    fn write(request: &Request<'_>) -> Result<String, RequestError> {
+        let mut out = [0; 512];
+        let n = Handshake::new(NONCE).write_request(request, &mut out)?;
+        Ok(core::str::from_utf8(&out[..n]).unwrap().to_owned())
+    }
+
+    #[test]
+    fn request() {
+        let plain = "GET /mqtt?a=b HTTP/1.1\r\n\
+            Host: broker.example:8080\r\n\
+            Upgrade: websocket\r\n\
+            Connection: Upgrade\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+            Sec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Protocol: mqtt\r\n\r\n";
+        assert_eq!(write(&REQUEST).unwrap(), plain);
+
+        let full = Request {
+            // The example of RFC 7617.
+            credentials: Some(("Aladdin", "open sesame")),
+            headers: &[("Origin", "http://example.com"), ("X-Token", "ä\t1")],
+            ..REQUEST
+        };
+        let expected = format!(
+            "{}Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\
+             Origin: http://example.com\r\nX-Token: ä\t1\r\n\r\n",
+            &plain[..plain.len() - 2]
+        );
+        assert_eq!(write(&full).unwrap(), expected);
+        for len in 0..expected.len() {
+            let result = Handshake::new(NONCE).write_request(&full, &mut vec![0; len]);
+            assert_eq!(result, Err(RequestError::TooLong));
+        }
+    }
+
+    #[test]
+    fn base64_of_any_length() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foob", "Zm9vYg=="),
+        ] {
+            let mut out = String::new();
+            put_base64(&mut out, bytes.bytes()).unwrap();
+            assert_eq!(out, text);
+        }
+    }
+
+    #[test]
+    fn requests_that_are_refused() {
+        use RequestError::*;
+
+        for authority in ["", "a b", "a\r\nX: y", "a/b", "u@a", "bücher.example"] {
+            assert_eq!(
+                write(&Request {
+                    authority,
+                    ..REQUEST
+                }),
+                Err(Authority)
+            );
+        }
+        for path in ["", "mqtt", "/a b", "/a\r\n", "/ä", "/a#b", "/\0"] {
+            assert_eq!(write(&Request { path, ..REQUEST }), Err(Path));
+        }
+        for pair in [("a:b", "c"), ("a\n", "c"), ("a", "c\r")] {
+            let credentials = Some(pair);
+            assert_eq!(
+                write(&Request {
+                    credentials,
+                    ..REQUEST
+                }),
+                Err(Credentials)
+            );
+        }
+        for (name, value, error) in [
+            ("", "a", HeaderName),
+            ("A B", "a", HeaderName),
+            ("A:", "a", HeaderName),
+            ("A\r\nB", "a", HeaderName),
+            ("Ä", "a", HeaderName),
+            ("A", "a\r\nB: c", HeaderValue),
+            ("A", "a\nB: c", HeaderValue),
+            ("A", "\0", HeaderValue),
+            ("host", "a", ReservedHeader),
+            ("Connection", "close", ReservedHeader),
+            ("Content-Length", "1", ReservedHeader),
+            (
+                "sec-websocket-extensions",
+                "permessage-deflate",
+                ReservedHeader,
+            ),
+        ] {
+            let headers = &[("Ok", "fine"), (name, value)];
+            assert_eq!(write(&Request { headers, ..REQUEST }), Err(error), "{name}");
+        }
+        let headers = &[("authorization", "Bearer x")];
+        assert!(write(&Request { headers, ..REQUEST }).is_ok());
+        let credentials = Some(("a", ""));
+        assert_eq!(
+            write(&Request {
+                headers,
+                credentials,
+                ..REQUEST
+            }),
+            Err(ReservedHeader)
+        );
+    }
+
+    /// A response that agrees, with the lines that `edit` makes of each of its own.
+    fn response(edit: impl Fn(&str) -> String) -> Vec<u8> {
+        let lines = [
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: WebSocket",
+            "connection: keep-alive, upgrade",
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+            "Sec-WebSocket-Protocol: mqtt",
+        ];
+        let mut text: String = lines.iter().map(|line| edit(line) + "\r\n").collect();
+        text += "\r\n";
+        text.into_bytes()
+    }
+
+    /// The same, with the line that begins with `start` replaced by `with`.
+    fn replaced(start: &str, with: &str) -> Result<Option<usize>, ResponseError> {
+        let response = response(|line| {
+            let line = if line.starts_with(start) { with } else { line };
+            line.to_owned()
+        });
+        Handshake::new(NONCE).read_response(&response)
+    }
+
+    #[test]
+    fn consent() {
+        let whole = response(str::to_owned);
+        let len = whole.len();
+        assert_eq!(Handshake::new(NONCE).read_response(&whole), Ok(Some(len)));
+
+        // Byte by byte, and with a frame behind it.
+        let mut handshake = Handshake::new(NONCE);
+        for n in 0..len {
+            assert_eq!(handshake.read_response(&whole[..n]), Ok(None), "{n}");
+        }
+        let mut more = whole.clone();
+        more.extend(b"\x82\x01a\r\n\r\n");
+        assert_eq!(handshake.read_response(&more), Ok(Some(len)));
+        // Less input than before is no reason to panic.
+        let mut handshake = Handshake::new(NONCE);
+        assert_eq!(handshake.read_response(&whole[..50]), Ok(None));
+        assert_eq!(handshake.read_response(&whole[..20]), Ok(None));
+
+        let extra = replaced("Upgrade", "Upgrade: websocket\r\nSec-WebSocket-Extensions:");
+        assert!(extra.is_ok());
+    }
+
+    #[test]
+    fn refusal() {
+        use ResponseError::*;
+
+        let no = "X-Other: 1";
+        for (start, with, error) in [
+            ("HTTP", "HTTP/1.1 403 Forbidden", Status(403)),
+            ("HTTP", "HTTP/1.0 200 OK", Status(200)),
+            ("HTTP", "HTTP/1.1 100", Status(100)),
+            ("HTTP", "HTTP/1.1 10", Malformed),
+            ("HTTP", "HTTP/9.9 101 Switching Protocols", Malformed),
+            ("HTTP", "HTTX/1.1 101 Switching Protocols", NotHttp),
+            ("HTTP", "\x16\x03\x01", NotHttp),
+            ("Upgrade", no, Upgrade),
+            ("Upgrade", "Upgrade: h2c", Upgrade),
+            ("connection", no, Connection),
+            ("connection", "Connection: close", Connection),
+            ("connection", "Connection: upgraded", Connection),
+            ("Sec-WebSocket-Accept", no, Accept),
+            (
+                "Sec-WebSocket-Accept",
+                "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOO=",
+                Accept,
+            ),
+            ("Sec-WebSocket-Protocol", no, Protocol),
+            (
+                "Sec-WebSocket-Protocol",
+                "Sec-WebSocket-Protocol:",
+                Protocol,
+            ),
+            (
+                "Sec-WebSocket-Protocol",
+                "Sec-WebSocket-Protocol: mqttv3.1",
+                Protocol,
+            ),
+            (
+                "Sec-WebSocket-Protocol",
+                "Sec-WebSocket-Protocol: mqtt, amqp",
+                Protocol,
+            ),
+            (
+                "Sec-WebSocket-Protocol",
+                "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: mqtt",
+                Protocol,
+            ),
+            (
+                "Upgrade",
+                "Upgrade: websocket\r\nSec-WebSocket-Extensions: x",
+                Extension,
+            ),
+            ("Upgrade", "no colon", Malformed),
+            ("Upgrade", "Upgrade: websocket\r\n folded", Malformed),
+        ] {
+            assert_eq!(replaced(start, with), Err(error), "{with}");
+        }
+        let many = "X: y\r\n".repeat(MAX_FIELDS);
+        assert_eq!(replaced("Upgrade", many.trim_end()), Err(TooLong));
+        for len in 0..4 {
+            assert_eq!(
+                Handshake::new(NONCE).read_response(&b"HTTP"[..len]),
+                Ok(None)
+            );
+        }
+        assert_eq!(Handshake::new(NONCE).read_response(b"\x20"), Err(NotHttp));
+    }
+}

@@ -1,5 +1,4 @@
 use crate::engine::MAX_CONTROL_FRAME;
-use crate::frame::MAX_SENT_HEADER;
 use crate::{Closed, Engine};
 
 /// Frames on their way out, in the order in which they were made.
@@ -43,7 +42,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbox<B> {
     /// Whether a frame of `len` bytes of data fits whole behind what is there.
     pub(crate) fn fits(&self, len: usize) -> bool {
         let room = self.buf.as_ref().len() - self.end;
-        room.checked_sub(MAX_SENT_HEADER)
+        room.checked_sub(crate::frame::MAX_SENT_HEADER)
             .is_some_and(|room| room >= len)
     }
 
