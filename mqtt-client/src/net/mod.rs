@@ -1,4 +1,83 @@
-//! Connecting to what a URI names.
+//! Connecting to what a URI names: TCP, perhaps through a proxy, perhaps TLS and WebSocket over it.
+//!
+//! ```no_run
+//! use mqtt_client::{HeapStorage, blocking::Client, net, uri::Endpoint};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Or mqtt://, ws://, wss://: see the module `uri`.
+//! let endpoint: Endpoint = "mqtts://user:secret@broker.example".parse()?;
+//! let mut storage = HeapStorage::new(64 * 1024, 64 * 1024, 100);
+//! let mut client = Client::new(endpoint.config("thermostat"), storage.split());
+//! client.connect(net::connect(&endpoint, &net::Options::default())?)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`connect`](fn@connect) waits on the calling thread. With feature `tokio`, `tokio::connect` in
+//! this module does the same as a future, with the same [`Options`] and the same [`Error`].
+//!
+//! `mqtts` needs feature `tls`, `ws` needs `ws`, and `wss` both.
+//!
+//! # TLS
+//!
+//! Without further ado a server has to have a certificate of an authority that the system trusts.
+//! For anything else, and in any program that connects more than once, make a connector and keep
+//! it: clones share the sessions that can be resumed.
+//!
+//! ```no_run
+//! # #[cfg(feature = "tls")]
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use mqtt_client::net::{self, transport_tls::{Connector, Identity, Options, Roots, Source}};
+//!
+//! let tls = Connector::new(&Options {
+//!     roots: Roots::Only(vec![Source::File("ca.crt".into())]),
+//!     // For servers that demand it.
+//!     identity: Some(Identity {
+//!         certificate: Source::File("client.crt".into()),
+//!         key: Source::File("client.key".into()),
+//!     }),
+//!     ..Options::default()
+//! })?;
+//! let options = net::Options { tls: Some(tls), ..net::Options::default() };
+//! let stream = net::connect(&"mqtts://192.0.2.1:8884".parse()?, &options)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # WebSocket
+//!
+//! The path and the query are those of the URI, and the sub-protocol is `mqtt`. The user name and
+//! the password of the URI are for the MQTT server, with
+//! [`Endpoint::config`](crate::uri::Endpoint::config). Web servers that want them too are shown them
+//! with `ws_basic_auth`; `ws` has credentials for the web server alone, and further headers.
+//!
+//! ```no_run
+//! # #[cfg(feature = "ws")]
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use mqtt_client::net;
+//!
+//! let options = net::Options { ws_basic_auth: true, ..net::Options::default() };
+//! let stream = net::connect(&"wss://user:secret@broker.example/mqtt".parse()?, &options)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Proxies
+//!
+//! ```no_run
+//! # #[cfg(feature = "proxy")]
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use mqtt_client::net;
+//!
+//! let options = net::Options {
+//!     // Or socks5://
+//!     proxy: Some("http://user:secret@proxy.example:3128".parse()?),
+//!     ..net::Options::default()
+//! };
+//! let stream = net::connect(&"mqtt://broker.example".parse()?, &options)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod error;
 #[cfg(feature = "proxy")]
@@ -16,6 +95,11 @@ pub use error::{Error, Step};
 #[cfg(feature = "proxy")]
 pub use proxy::{Proxy, ProxyError};
 pub use stream::Stream;
+pub use transport_tcp;
+#[cfg(feature = "tls")]
+pub use transport_tls;
+#[cfg(feature = "ws")]
+pub use transport_ws;
 
 #[cfg(feature = "ws")]
 use crate::uri::Bracketed;

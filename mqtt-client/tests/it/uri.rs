@@ -168,7 +168,7 @@ fn what_is_no_uri() {
         ),
         (
             "ws://a b/",
-            "the host is not valid: invalid international domain name",
+            "the host is not valid: invalid domain character",
         ),
         (
             "mqtt://%FF",

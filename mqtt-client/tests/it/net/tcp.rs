@@ -2,7 +2,7 @@ use std::error::Error as _;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
-use mqtt_client::net::{self, Options};
+use mqtt_client::net::{self, Options, Stream};
 use mqtt_client::uri::Endpoint;
 
 use super::{GREETING, Server, WAYS, converse, fails};
@@ -31,6 +31,15 @@ fn ipv6() {
     let port = listener.local_addr().unwrap().port();
     let endpoint: Endpoint = format!("mqtt://[::1]:{port}").parse().unwrap();
     net::connect(&endpoint, &Options::default()).unwrap();
+}
+
+#[test]
+fn the_deadline_is_that_of_connecting() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let endpoint = format!("mqtt://127.0.0.1:{port}").parse().unwrap();
+    let stream = net::connect(&endpoint, &Options::default()).unwrap();
+    assert!(matches!(stream, Stream::Tcp(tcp) if tcp.deadline().is_none()));
 }
 
 #[test]
