@@ -6,9 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use mqtt_client::mqtt_core::wire::{Ack, Packet, PacketId, Publish};
-use mqtt_client::net::Options;
 use mqtt_client::{QoS, Version};
-use testkit::{Direction, Faults, Proxy};
+use testkit::{Certificates, Direction, Faults, Proxy};
 
 use super::blocking::{connack, encode};
 use super::delivery::factor;
@@ -77,7 +76,7 @@ fn exchange(run: Driver) {
     let proxy = Proxy::with(stubborn(), move |_| faults);
     let job = Job {
         endpoint: format!("mqtt://{}", proxy.address()).parse().unwrap(),
-        options: Options::default(),
+        certificates: &Certificates::new(),
         version: Version::V5,
         qos: QoS::AtLeastOnce,
         count: 10_000 * factor(),
@@ -102,4 +101,10 @@ fn the_blocking_driver_never_stands_still() {
 #[test]
 fn the_embedded_driver_never_stands_still() {
     exchange(drivers::embedded);
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn the_tokio_client_never_stands_still() {
+    exchange(drivers::tokio);
 }

@@ -1,8 +1,5 @@
 //! Every driver over every transport, at every version and QoS.
 
-use std::time::Duration;
-
-use mqtt_client::net::Options;
 use mqtt_client::{QoS, Version};
 use testkit::machine::PATIENCE;
 use testkit::{Certificates, Listener, Listeners, RabbitMq};
@@ -24,35 +21,11 @@ const TRANSPORTS: &[(&str, Listener)] = &[
 
 const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
-/// Trusts the authority, and has the client's certificate for whoever asks.
-pub(crate) fn options(certificates: &Certificates) -> Options {
-    #[cfg(feature = "tls")]
-    let tls = {
-        use transport_tls::{Connector, Identity, Options, Roots, Source};
-
-        let client = &certificates.client;
-        Connector::new(&Options {
-            roots: Roots::Only(vec![Source::Der(certificates.ca.certificate_der.clone())]),
-            identity: Some(Identity {
-                certificate: Source::Pem(client.certificate.clone().into()),
-                key: Source::Pem(client.key.clone().into()),
-            }),
-            ..Options::default()
-        })
-    };
-    Options {
-        #[cfg(feature = "tls")]
-        tls: Some(tls.unwrap()),
-        timeout: Duration::from_secs(5),
-        ..Options::default()
-    }
-}
-
 /// Some messages with each driver, each as often as its QoS says, in order.
-fn exchange(uri: &str, options: &Options, version: Version, qos: QoS) {
+fn exchange(uri: &str, certificates: &Certificates, version: Version, qos: QoS) {
     let job = Job {
         endpoint: uri.parse().unwrap(),
-        options: options.clone(),
+        certificates,
         version,
         qos,
         count: 50,
@@ -63,9 +36,6 @@ fn exchange(uri: &str, options: &Options, version: Version, qos: QoS) {
         patience: PATIENCE,
     };
     for (name, run) in DRIVERS {
-        if *name == "embedded" && job.endpoint.scheme.is_tls() {
-            continue;
-        }
         let t = std::time::Instant::now();
         let received = run(&job);
         eprintln!("{name} {uri} {version:?} {qos:?} {:?}", t.elapsed());
@@ -81,12 +51,11 @@ fn mosquitto() {
     let Some(listeners) = Listeners::start() else {
         return;
     };
-    let options = options(&listeners.certificates);
     for &(scheme, listener) in TRANSPORTS {
         let uri = format!("{scheme}://localhost:{}", listeners.port(listener));
         for version in [Version::V311, Version::V5] {
             for qos in LEVELS {
-                exchange(&uri, &options, version, qos);
+                exchange(&uri, &listeners.certificates, version, qos);
             }
         }
     }
@@ -100,8 +69,7 @@ fn mosquitto_with_a_password() {
     };
     let port = listeners.port(Listener::Password);
     let uri = format!("mqtt://alice:secret@localhost:{port}");
-    let options = options(&listeners.certificates);
-    exchange(&uri, &options, Version::V5, QoS::AtLeastOnce);
+    exchange(&uri, &listeners.certificates, Version::V5, QoS::AtLeastOnce);
 }
 
 /// Its Maximum QoS is 1, and it has no 5.0.
@@ -111,7 +79,7 @@ fn rabbitmq() {
     let Some(rabbit) = RabbitMq::start() else {
         return;
     };
-    let options = options(&Certificates::new());
+    let certificates = Certificates::new();
     for (scheme, address) in [
         ("mqtt", rabbit.address()),
         #[cfg(feature = "ws")]
@@ -120,7 +88,7 @@ fn rabbitmq() {
         for qos in &LEVELS[..2] {
             exchange(
                 &format!("{scheme}://{address}"),
-                &options,
+                &certificates,
                 Version::V311,
                 *qos,
             );

@@ -4,13 +4,13 @@ use mqtt_client::blocking::Client;
 use mqtt_client::net;
 use testkit::machine::{PATIENCE, unique};
 
-use super::{Course, Job};
+use super::{Course, Job, options};
 
-pub(crate) fn run(job: &Job) -> Vec<usize> {
+pub(crate) fn run(job: &Job<'_>) -> Vec<usize> {
     let id = unique("blocking");
     let mut storage = job.storage();
     let mut client = Client::new(job.config(&id), storage.split());
-    let stream = net::connect(&job.endpoint, &job.options).unwrap();
+    let stream = net::connect(&job.endpoint, &options(job.certificates)).unwrap();
     client.connect(stream).unwrap();
     let mut course = Course::new(job);
     let deadline = Instant::now() + job.patience;

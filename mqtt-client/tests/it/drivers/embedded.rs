@@ -3,6 +3,7 @@ use mqtt_client::embedded::{Client, Timer};
 use mqtt_client::mqtt_core::Instant;
 use mqtt_client::uri::Scheme;
 use testkit::machine::{PATIENCE, unique};
+use transport_tcp::Options;
 use transport_tcp::tokio::TcpStream;
 
 use super::{Course, Job};
@@ -20,7 +21,7 @@ impl Timer for TokioTimer {
     }
 }
 
-pub(crate) fn run(job: &Job) -> Vec<usize> {
+pub(crate) fn run(job: &Job<'_>) -> Vec<usize> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -28,21 +29,53 @@ pub(crate) fn run(job: &Job) -> Vec<usize> {
     runtime.block_on(over(job))
 }
 
-async fn over(job: &Job) -> Vec<usize> {
+async fn over(job: &Job<'_>) -> Vec<usize> {
     let endpoint = &job.endpoint;
-    let tcp = TcpStream::connect(&endpoint.host, endpoint.port, &job.options.tcp).await;
+    let tcp = TcpStream::connect(&endpoint.host, endpoint.port, &Options::default()).await;
     let mut tcp = tcp.unwrap();
     let (reader, writer) = tcp.split();
     match endpoint.scheme {
         Scheme::Mqtt => exchange(job, reader, writer).await,
         #[cfg(feature = "ws")]
         Scheme::Ws => over_ws(job, reader, writer).await,
+        #[cfg(feature = "tls")]
+        Scheme::Mqtts => over_tls(job, reader, writer).await,
+        #[cfg(all(feature = "tls", feature = "ws"))]
+        Scheme::Wss => over_tls(job, reader, writer).await,
+        #[cfg(not(all(feature = "tls", feature = "ws")))]
         scheme => panic!("{scheme}"),
     }
 }
 
+#[cfg(feature = "tls")]
+async fn over_tls<R, W>(job: &Job<'_>, reader: R, writer: W) -> Vec<usize>
+where
+    R: Read,
+    W: Write<Error = R::Error>,
+{
+    use transport_tls::embedded::{Config, Identity, Link};
+
+    let authorities = [&*job.certificates.ca.certificate_der];
+    let config = Config {
+        identity: Some(Identity {
+            certificate: &job.certificates.client.certificate_der,
+            key: &job.certificates.client.key_der,
+        }),
+        ..Config::new(&job.endpoint.host, &authorities)
+    };
+    let (mut rx, mut tx) = ([0; 16_640], [0; 4096]);
+    let mut link = Link::new(reader, writer, &mut rx, &mut tx);
+    let mut stream = link.connect(&config, rand_core::OsRng).await.unwrap();
+    let (reader, writer) = stream.split();
+    #[cfg(feature = "ws")]
+    if job.endpoint.scheme.is_ws() {
+        return over_ws(job, reader, writer).await;
+    }
+    exchange(job, reader, writer).await
+}
+
 #[cfg(feature = "ws")]
-async fn over_ws<R, W>(job: &Job, reader: R, writer: W) -> Vec<usize>
+async fn over_ws<R, W>(job: &Job<'_>, reader: R, writer: W) -> Vec<usize>
 where
     R: Read,
     W: Write<Error = R::Error>,
@@ -65,7 +98,7 @@ where
     exchange(job, reader, writer).await
 }
 
-async fn exchange<R, W>(job: &Job, reader: R, writer: W) -> Vec<usize>
+async fn exchange<R, W>(job: &Job<'_>, reader: R, writer: W) -> Vec<usize>
 where
     R: Read,
     W: Write<Error = R::Error>,

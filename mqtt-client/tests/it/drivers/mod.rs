@@ -3,6 +3,8 @@
 mod blocking;
 #[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use std::time::Duration;
 
@@ -11,16 +13,19 @@ use mqtt_client::mqtt_core::{self, Client as Core, Resource};
 use mqtt_client::net::Options;
 use mqtt_client::uri::Endpoint;
 use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, Version};
+use testkit::Certificates;
 use testkit::machine::unique;
 
 pub(crate) use blocking::run as blocking;
 #[cfg(feature = "embedded")]
 pub(crate) use embedded::run as embedded;
+#[cfg(feature = "tokio")]
+pub(crate) use tokio::run as tokio;
 
 /// What a driver is to do.
-pub(crate) struct Job {
+pub(crate) struct Job<'a> {
     pub(crate) endpoint: Endpoint,
-    pub(crate) options: Options,
+    pub(crate) certificates: &'a Certificates,
     pub(crate) version: Version,
     pub(crate) qos: QoS,
     /// How many messages there are.
@@ -34,16 +39,41 @@ pub(crate) struct Job {
 }
 
 /// Does a job and returns the numbers of the messages that have arrived, in their order.
-pub(crate) type Driver = fn(&Job) -> Vec<usize>;
+pub(crate) type Driver = fn(&Job<'_>) -> Vec<usize>;
 
 /// All of them.
 pub(crate) const DRIVERS: &[(&str, Driver)] = &[
     ("blocking", blocking),
     #[cfg(feature = "embedded")]
     ("embedded", embedded),
+    #[cfg(feature = "tokio")]
+    ("tokio", tokio),
 ];
 
-impl Job {
+/// Trusts the authority, and has the client's certificate for whoever asks.
+pub(crate) fn options(certificates: &Certificates) -> Options {
+    #[cfg(feature = "tls")]
+    let tls = {
+        use transport_tls::{Connector, Identity, Options, Roots, Source};
+
+        let Certificates { ca, client, .. } = certificates;
+        Connector::new(&Options {
+            roots: Roots::Only(vec![Source::Pem(ca.certificate.clone().into())]),
+            identity: Some(Identity {
+                certificate: Source::Pem(client.certificate.clone().into()),
+                key: Source::Pem(client.key.clone().into()),
+            }),
+            ..Options::default()
+        })
+    };
+    Options {
+        #[cfg(feature = "tls")]
+        tls: Some(tls.unwrap()),
+        ..Options::default()
+    }
+}
+
+impl Job<'_> {
     /// The payload of a message says its number, and the rest of it follows from that.
     fn payload(&self, number: usize) -> Vec<u8> {
         let mut payload = vec![number.to_le_bytes()[0]; (self.len)(number).max(4)];
@@ -78,7 +108,7 @@ impl Job {
 
 /// How far a job is done by a driver that lends the core.
 struct Course<'j> {
-    job: &'j Job,
+    job: &'j Job<'j>,
     topic: String,
     is_subscribed: bool,
     published: usize,
@@ -89,7 +119,7 @@ struct Course<'j> {
 }
 
 impl<'j> Course<'j> {
-    fn new(job: &'j Job) -> Self {
+    fn new(job: &'j Job<'j>) -> Self {
         Self {
             job,
             topic: unique("numbers"),
