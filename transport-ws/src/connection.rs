@@ -99,7 +99,7 @@ impl Connection {
             .map_err(|_| Error::Closed)
     }
 
-    /// Takes up the control frame that waits, if there is room, and returns what is to be sent.
+    /// Takes up a control frame that waits, if there is room, and returns what is to be sent.
     pub(crate) fn pending<E>(&mut self) -> Result<&[u8], Error<E>> {
         if self.engine.has_control() {
             self.outbox.grow(MAX_CONTROL_FRAME);

@@ -36,9 +36,12 @@ pub struct Engine {
     /// The payload of a ping or close frame, received or to be sent back.
     body: [u8; MAX_CONTROL],
     body_len: usize,
-    control: Control,
+    /// A pong with the body kept waits to be sent.
+    pong: bool,
+    /// A close frame, with or without a status, waits to be sent.
+    close: Option<Option<u16>>,
     receiving: Receiving,
-    /// A close frame is waiting to be sent, or was sent.
+    /// A close frame waits to be sent or was sent.
     closed: bool,
 }
 
@@ -48,15 +51,6 @@ enum Payload {
     Ping,
     Pong,
     Close,
-}
-
-/// The control frame that waits to be sent.
-#[derive(Clone, Copy)]
-enum Control {
-    None,
-    /// With the body kept.
-    Pong,
-    Close(Option<u16>),
 }
 
 #[derive(Clone, Copy)]
@@ -113,7 +107,8 @@ impl Engine {
             fragmented: false,
             body: [0; MAX_CONTROL],
             body_len: 0,
-            control: Control::None,
+            pong: false,
+            close: None,
             receiving: Receiving::Open,
             closed: false,
         }
@@ -233,9 +228,7 @@ impl Engine {
         };
         if let Payload::Ping | Payload::Close = self.payload {
             // The body is needed, so a pong that was not sent by now gives way.
-            if let Control::Pong = self.control {
-                self.control = Control::None;
-            }
+            self.pong = false;
             self.body_len = 0;
         }
         self.left = header.payload_len;
@@ -246,7 +239,7 @@ impl Engine {
     fn end(&mut self) -> Result<Option<Event>, FrameError> {
         match self.payload {
             Payload::Ping if !self.closed => {
-                self.control = Control::Pong;
+                self.pong = true;
                 Ok(Some(Event::Ping))
             }
             Payload::Close => {
@@ -330,26 +323,30 @@ impl Engine {
     /// Returns whether a control frame waits to be sent.
     #[must_use]
     pub fn has_control(&self) -> bool {
-        !matches!(self.control, Control::None)
+        self.pong || self.close.is_some()
     }
 
-    /// Writes the control frame that waits to be sent, and returns its length.
+    /// Writes a control frame that waits to be sent, and returns its length.
     ///
     /// That is 0 when none waits, or when there is no room for it: [`MAX_CONTROL_FRAME`] bytes are
-    /// always enough. `mask` is as for [`write_data`](Self::write_data).
+    /// always enough. There may be another one behind it. `mask` is as for
+    /// [`write_data`](Self::write_data).
     pub fn write_control(&mut self, mask: [u8; 4], out: &mut [u8]) -> usize {
-        let written = match self.control {
-            Control::None => return 0,
-            Control::Pong => frame::write(FrameType::Pong, &self.body[..self.body_len], mask, out),
-            Control::Close(Some(code)) => {
-                frame::write(FrameType::Close, &code.to_be_bytes(), mask, out)
-            }
-            Control::Close(None) => frame::write(FrameType::Close, &[], mask, out),
-        };
-        if written.is_some() {
-            self.control = Control::None;
+        if self.pong {
+            let pong = frame::write(FrameType::Pong, &self.body[..self.body_len], mask, out);
+            self.pong = pong.is_none();
+            return pong.unwrap_or(0);
         }
-        written.unwrap_or(0)
+        let Some(code) = self.close else {
+            return 0;
+        };
+        let code = code.map(u16::to_be_bytes);
+        let body = code.as_ref().map_or(&[][..], |code| code);
+        let close = frame::write(FrameType::Close, body, mask, out);
+        if close.is_some() {
+            self.close = None;
+        }
+        close.unwrap_or(0)
     }
 
     /// Closes this side: a close frame (1000) is to be sent, and nothing after it.
@@ -362,7 +359,7 @@ impl Engine {
     fn close_with(&mut self, code: Option<u16>) {
         if !self.closed {
             self.closed = true;
-            self.control = Control::Close(code);
+            self.close = Some(code);
         }
     }
 
@@ -533,7 +530,16 @@ mod tests {
     }
 
     #[test]
-    fn close_takes_the_place_of_a_pong() {
+    fn pongs_before_a_close() {
+        let mut engine = Engine::new(MAX_FRAME);
+        let _ = engine.receive(b"\x89\x01a").unwrap();
+        engine.close();
+        let mut out = [0; MAX_CONTROL_FRAME];
+        assert_eq!(engine.write_control(CLEAR, &mut out), 7);
+        assert_eq!(out[..7], *b"\x8a\x81\0\0\0\0a");
+        assert_eq!(control(&mut engine), b"\x88\x82\0\0\0\0\x03\xe8");
+
+        // The server that closes needs none anymore.
         let mut engine = Engine::new(MAX_FRAME);
         let _ = engine.receive(b"\x89\x01a").unwrap();
         let _ = engine.receive(b"\x88\x02\x03\xe8").unwrap();

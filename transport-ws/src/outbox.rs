@@ -64,7 +64,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Outbox<B> {
         Ok(taken)
     }
 
-    /// Takes up the control frame that waits, if there is room.
+    /// Takes up a control frame that waits, if there is room.
     pub(crate) fn control(&mut self, engine: &mut Engine, mask: [u8; 4]) {
         self.end += engine.write_control(mask, &mut self.buf.as_mut()[self.end..]);
     }

@@ -18,7 +18,7 @@ use crate::{Error, Options};
 ///
 /// Answers to the server are sent by reading and by writing alike, whichever comes first, and
 /// reading never waits for that. The two may be in different tasks
-/// ([`split`](::tokio::io::split)). As with tokio's buffered streams, what was written is on its
+/// (`tokio::io::split`). As with tokio's buffered streams, what was written is on its
 /// way for certain only when it was flushed. Shutting down closes in order: a close frame, and
 /// then the end of the stream below.
 #[derive(Debug)]

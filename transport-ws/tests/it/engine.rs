@@ -72,7 +72,7 @@ struct Control(u8, Vec<u8>);
 
 fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        4 => prop::collection::vec(any::<u8>(), 0..20),
+        30 => prop::collection::vec(any::<u8>(), 0..20),
         1 => prop::collection::vec(any::<u8>(), 0..=max),
     ]
 }
