@@ -8,6 +8,7 @@
     reason = "tests panic, and everything here is for them"
 )]
 
+mod addresses;
 mod certificates;
 pub mod machine;
 mod mosquitto;
@@ -15,6 +16,7 @@ mod proxy;
 mod rabbitmq;
 mod random;
 
+pub use addresses::{Refusing, Silent};
 pub use certificates::{Certificates, Identity};
 pub use mosquitto::{Listener, Listeners, Mosquitto};
 pub use proxy::{Direction, End, Faults, Proxy};

@@ -10,12 +10,13 @@ use std::time::Instant;
 use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ::tokio::time::timeout;
 use embedded_io_async::{Read, Write};
+use testkit::Refusing;
+#[cfg(target_os = "linux")]
+use testkit::Silent;
 use transport_tcp::Options;
 use transport_tcp::tokio::TcpStream;
 
-#[cfg(target_os = "linux")]
-use crate::Silent;
-use crate::{PATIENCE, Refusing, accept, listener, listener_on, pattern};
+use crate::{PATIENCE, accept, listener, listener_on, pattern};
 
 type Peer = ::tokio::net::TcpStream;
 
@@ -101,7 +102,7 @@ async fn no_delay_is_an_option() {
 
 #[tokio::test]
 async fn next_address_is_tried_after_a_refusal() {
-    let refusing = Refusing::new();
+    let refusing = Refusing::bind();
     let (_listener, address) = listener();
     let addresses = [refusing.address, address];
     let stream = TcpStream::connect_to(&addresses, &Options::default())
@@ -112,7 +113,7 @@ async fn next_address_is_tried_after_a_refusal() {
 
 #[tokio::test]
 async fn failures_are_told() {
-    let refusing = Refusing::new();
+    let refusing = Refusing::bind();
     let port = refusing.address.port();
     let error = TcpStream::connect("127.0.0.1", port, &Options::default())
         .await
@@ -157,7 +158,7 @@ async fn connect_timeout_limits() {
 #[cfg(target_os = "linux")]
 #[test]
 fn silent_address_costs_its_share_of_time() {
-    let silent = Silent::new();
+    let silent = Silent::bind();
     let (_listener, address) = listener();
     let with = |connect_timeout| Options {
         connect_timeout,

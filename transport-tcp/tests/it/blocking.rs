@@ -6,11 +6,12 @@ use std::thread;
 use std::time::Instant;
 
 use embedded_io::{Read, ReadReady, Write};
+use testkit::Refusing;
+#[cfg(target_os = "linux")]
+use testkit::Silent;
 use transport_tcp::{Options, TcpStream};
 
-#[cfg(target_os = "linux")]
-use crate::Silent;
-use crate::{PATIENCE, Refusing, accept, listener, listener_on, pattern};
+use crate::{PATIENCE, accept, listener, listener_on, pattern};
 
 /// Both ends of a connection; ours gives up in time if the test is wrong.
 fn pair() -> (TcpStream, net::TcpStream) {
@@ -93,7 +94,7 @@ fn no_delay_is_an_option() {
 
 #[test]
 fn next_address_is_tried_after_a_refusal() {
-    let refusing = Refusing::new();
+    let refusing = Refusing::bind();
     let (_listener, address) = listener();
     let addresses = [refusing.address, address];
     let stream = TcpStream::connect_to(&addresses, &Options::default()).unwrap();
@@ -102,7 +103,7 @@ fn next_address_is_tried_after_a_refusal() {
 
 #[test]
 fn refusals_are_all_told() {
-    let (one, other) = (Refusing::new(), Refusing::new());
+    let (one, other) = (Refusing::bind(), Refusing::bind());
     let addresses = [one.address, other.address];
     let error = TcpStream::connect_to(&addresses, &Options::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
@@ -152,7 +153,7 @@ fn connect_timeout_limits() {
 #[cfg(target_os = "linux")]
 #[test]
 fn connecting_times_out() {
-    let silent = Silent::new();
+    let silent = Silent::bind();
     let options = Options {
         connect_timeout: Duration::from_millis(200),
         ..Options::default()
@@ -167,7 +168,7 @@ fn connecting_times_out() {
 #[cfg(target_os = "linux")]
 #[test]
 fn silent_address_leaves_time_for_the_next() {
-    let silent = Silent::new();
+    let silent = Silent::bind();
     let (_listener, address) = listener();
     let options = Options {
         connect_timeout: Duration::from_secs(4),

@@ -37,60 +37,6 @@ fn accept(listener: &TcpListener, from: SocketAddr) -> TcpStream {
     }
 }
 
-/// An address that refuses connections while the value lives: its port is taken by a socket that
-/// does not listen.
-struct Refusing {
-    address: SocketAddr,
-    _socket: tokio::net::TcpSocket,
-}
-
-impl Refusing {
-    fn new() -> Self {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-        Self {
-            address: socket.local_addr().unwrap(),
-            _socket: socket,
-        }
-    }
-}
-
-/// An address at which connecting gets no answer while the value lives: a listener with a full
-/// queue, for which Linux drops further requests.
-#[cfg(target_os = "linux")]
-struct Silent {
-    address: SocketAddr,
-    _listener: TcpListener,
-    _queue: Vec<TcpStream>,
-}
-
-#[cfg(target_os = "linux")]
-impl Silent {
-    fn new() -> Self {
-        let listener = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .unwrap()
-            .block_on(async {
-                // The standard library has no say in the length of the queue.
-                let socket = tokio::net::TcpSocket::new_v4().unwrap();
-                socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-                socket.listen(0).unwrap().into_std().unwrap()
-            });
-        let address = listener.local_addr().unwrap();
-        let mut queue = Vec::new();
-        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
-            queue.push(stream);
-            assert!(queue.len() < 100, "the queue does not fill up");
-        }
-        Self {
-            address,
-            _listener: listener,
-            _queue: queue,
-        }
-    }
-}
-
 /// Bytes whose order shows.
 fn pattern(len: usize) -> Vec<u8> {
     let mut state = 1_u32;

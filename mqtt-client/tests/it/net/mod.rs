@@ -16,12 +16,15 @@ use std::time::{Duration, Instant};
 use mqtt_client::Stream as _;
 use mqtt_client::net::{self, Error, Options};
 use mqtt_client::uri::Endpoint;
-
-/// How long anything may take that should take no time.
-const PATIENCE: Duration = Duration::from_secs(30);
+use testkit::machine::PATIENCE;
 
 /// A time-out that is to come.
-#[cfg(any(feature = "proxy", feature = "tls", feature = "ws"))]
+#[cfg(any(
+    feature = "proxy",
+    feature = "tls",
+    feature = "ws",
+    target_os = "linux"
+))]
 const SHORT: Duration = Duration::from_millis(200);
 
 /// A server that does the same with each of some connections.
@@ -150,7 +153,10 @@ fn fails(endpoint: &Endpoint, options: &Options) -> Error {
         .collect();
     let error = errors.pop().unwrap();
     for other in errors {
-        assert_eq!(other.to_string(), error.to_string());
+        // For a connection that is not made, the system and tokio have words of their own.
+        if !matches!(error, Error::Connect(_)) {
+            assert_eq!(other.to_string(), error.to_string());
+        }
         assert_eq!(other.kind(), error.kind());
     }
     error

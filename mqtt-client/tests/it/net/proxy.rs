@@ -1,9 +1,10 @@
 use std::error::Error as _;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 
 use mqtt_client::net::{Error, Options, Proxy, ProxyError, Step};
 use mqtt_client::uri::Endpoint;
+use testkit::Refusing;
 
 use super::{GREETING, SHORT, Server, WAYS, converse, fails, silence};
 
@@ -239,10 +240,8 @@ fn silent_proxies() {
 
 #[test]
 fn no_proxy_at_all() {
-    let port = {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    let refusing = Refusing::bind();
+    let port = refusing.address.port();
     let error = fails(&server(), &through("socks5://127.0.0.1", port));
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     let text = format!("no proxy: cannot connect to 127.0.0.1:{port}: Connection refused");

@@ -4,8 +4,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
 use mqtt_client::net::{self, Options, Stream};
 use mqtt_client::uri::Endpoint;
+use testkit::Refusing;
 
 use super::{GREETING, Server, WAYS, converse, fails};
+#[cfg(target_os = "linux")]
+use super::{PATIENCE, SHORT};
 
 #[test]
 fn bytes_go_both_ways() {
@@ -44,10 +47,8 @@ fn the_deadline_is_that_of_connecting() {
 
 #[test]
 fn refused_and_unknown() {
-    let port = {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    let refusing = Refusing::bind();
+    let port = refusing.address.port();
     let endpoint = format!("mqtt://127.0.0.1:{port}").parse().unwrap();
     let error = fails(&endpoint, &Options::default());
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
@@ -60,6 +61,40 @@ fn refused_and_unknown() {
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     let text = "cannot resolve \"no-such-host.invalid\": ";
     assert!(error.to_string().starts_with(text), "{error}");
+}
+
+/// Whichever of the two time-outs is shorter.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_answer() {
+    let silent = testkit::Silent::bind();
+    let endpoint = format!("mqtt://{}", silent.address).parse().unwrap();
+    let tcp = transport_tcp::Options {
+        connect_timeout: SHORT,
+        ..Default::default()
+    };
+    for options in [
+        Options {
+            timeout: SHORT,
+            tcp: transport_tcp::Options {
+                connect_timeout: PATIENCE,
+                ..Default::default()
+            },
+            ..Options::default()
+        },
+        Options {
+            timeout: PATIENCE,
+            tcp,
+            ..Options::default()
+        },
+    ] {
+        let error = fails(&endpoint, &options);
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(
+            error.to_string().starts_with("cannot connect to"),
+            "{error}"
+        );
+    }
 }
 
 #[cfg(not(all(feature = "tls", feature = "ws")))]
