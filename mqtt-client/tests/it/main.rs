@@ -8,6 +8,8 @@ mod delivery;
 mod drivers;
 #[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
+mod faults;
 #[cfg(feature = "net")]
 mod full;
 #[cfg(feature = "journal")]
