@@ -1,13 +1,16 @@
 //! Time, silence, lies, and connections that end.
 
 use std::cell::Cell;
+use std::future::pending;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use mqtt_client::embedded::{Client, Connection};
-use mqtt_client::mqtt_core::wire::{ConnAck, DecodeError, Disconnect, Packet, Publish, ReasonCode};
-use mqtt_client::mqtt_core::{self, Durability, PeerError, Timeout, UsageError};
+use mqtt_client::mqtt_core::wire::{
+    ConnAck, DecodeError, Disconnect, Packet, PacketId, Publish, ReasonCode,
+};
+use mqtt_client::mqtt_core::{self, Acknowledgement, Durability, PeerError, Timeout, UsageError};
 use mqtt_client::{Config, Error, Event, Filter, Message, QoS, Storage, Version};
 
 use super::conversation::polite;
@@ -274,111 +277,160 @@ fn what_waits_for_the_journal_does_not_wait_for_the_server() {
     };
     let mut client = Client::new(config, storage.split(), world.timer());
     let mut connection = connected(&world, &mut client);
-    let mut written = 0;
-    let event = loop {
-        let turn = world.run(connection.poll()).unwrap().unwrap();
-        if let Some((event, _)) = turn {
-            break format!("{event:?}");
-        }
-        let due = connection.core().journal().count();
-        connection.core().journaled(due);
-        written += due;
-    };
-    assert!(written > 0);
+    // All is sent, and nothing more is received.
+    assert!(world.run(connection.flush()).unwrap().unwrap());
+    assert!(world.run(connection.poll()).unwrap().unwrap().is_none());
+    let due = connection.core().journal().count();
+    assert!(due > 0);
+    connection.core().journaled(due);
+    let event = next(&world, &mut connection).unwrap();
     assert!(event.starts_with("Publish"), "{event}");
 }
 
-/// A reader that has something to send before it can read: see `a_stream_that_has_to_answer`.
-struct Answering {
-    reader: Reader,
-    is_due: Rc<Cell<bool>>,
-    reads: Rc<Cell<usize>>,
+/// What the halves of a stream share that has something to answer.
+#[derive(Default)]
+struct Answer {
+    is_due: Cell<bool>,
+    is_blocked: Cell<bool>,
+    reads: Cell<usize>,
+    flushes: Cell<usize>,
 }
 
-/// The writer that sends it, if it can.
-struct Flushing {
-    writer: Writer,
-    world: Rc<World>,
-    is_due: Rc<Cell<bool>>,
+struct Asked(Reader, Rc<Answer>);
+
+struct Answering(Writer, Rc<Answer>);
+
+impl embedded_io_async::ErrorType for Asked {
+    type Error = io::Error;
 }
 
 impl embedded_io_async::ErrorType for Answering {
     type Error = io::Error;
 }
 
-impl embedded_io_async::ErrorType for Flushing {
-    type Error = io::Error;
-}
-
-impl embedded_io_async::Read for Answering {
+impl embedded_io_async::Read for Asked {
     async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.reads.set(self.reads.get() + 1);
-        if self.is_due.get() {
+        self.1.reads.set(self.1.reads.get() + 1);
+        if self.1.is_due.get() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        self.reader.read(buf).await
+        self.0.read(buf).await
     }
 }
 
-impl embedded_io_async::Write for Flushing {
+impl embedded_io_async::Write for Answering {
     async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.writer.write(buf).await
+        self.0.write(buf).await
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        if self.world.up.borrow().capacity == 0 {
-            std::future::pending::<()>().await;
+        if self.1.is_blocked.get() {
+            pending::<()>().await;
         }
-        self.is_due.set(false);
+        self.1.flushes.set(self.1.flushes.get() + 1);
+        self.1.is_due.set(false);
         Ok(())
     }
 }
 
-/// Interrupted means: flush, then read again. While that is not possible, the driver waits.
+/// Interrupted means: flush, then read again. While that is not possible, reading goes on, but not
+/// all the time.
 #[test]
 fn a_stream_that_has_to_answer() {
     let world = World::new(V5, polite(V5));
-    let is_due = Rc::new(Cell::new(false));
-    let reads = Rc::new(Cell::new(0));
+    let answer = Rc::new(Answer::default());
     let (reader, writer) = world.halves();
-    let reader = Answering {
-        reader,
-        is_due: Rc::clone(&is_due),
-        reads: Rc::clone(&reads),
-    };
-    let writer = Flushing {
-        writer,
-        world: Rc::clone(&world),
-        is_due: Rc::clone(&is_due),
-    };
+    let reader = Asked(reader, Rc::clone(&answer));
+    let writer = Answering(writer, Rc::clone(&answer));
     let mut storage = Storage::<64, 128, 4>::new();
     let mut client = Client::new(Config::new("c"), storage.split(), world.timer());
     let mut connection = client.connect(reader, writer).unwrap();
     while !connection.core().is_connected() {
         world.run(connection.poll()).unwrap().unwrap();
     }
-    // A time-out of a minute, in which nothing can be flushed.
-    is_due.set(true);
-    world.up.borrow_mut().capacity = 0;
-    let start = (world.now(), reads.get());
-    while world.now() < start.0 + 1000 {
-        world.run(connection.poll()).unwrap().unwrap();
-    }
-    let reads_then = reads.get() - start.1;
-    assert!((40..=60).contains(&reads_then), "{reads_then}");
+    assert!(world.run(connection.flush()).unwrap().unwrap());
 
-    // As soon as it can be, it is, and reading goes on without a pause.
-    world.up.borrow_mut().capacity = usize::MAX;
-    world.say(Publish::new("a", b"x"));
-    let now = world.now();
-    loop {
-        let turn = world.run(connection.poll()).unwrap().unwrap();
-        if let Some((Event::Publish(_), _)) = turn {
+    answer.is_due.set(true);
+    answer.is_blocked.set(true);
+    let (start, reads) = (world.now(), answer.reads.get());
+    for _ in 0..200 {
+        if answer.reads.get() == reads + 50 {
             break;
         }
+        assert!(world.run(connection.poll()).unwrap().unwrap().is_none());
     }
+    assert_eq!(world.now(), start + 49 * 20);
+
+    // As soon as it can be, it is flushed, and reading goes on without a pause.
+    answer.is_blocked.set(false);
+    world.say(Publish::new("a", b"x"));
+    let (now, flushes) = (world.now(), answer.flushes.get());
+    let turns = (0..10).find(|_| {
+        let turn = world.run(connection.poll()).unwrap().unwrap();
+        matches!(turn, Some((Event::Publish(_), _)))
+    });
+    assert!(turns.is_some());
+    assert_eq!(answer.flushes.get(), flushes + 1);
+    // What was received may have left something to answer, too.
+    for _ in 0..2 {
+        assert!(world.run(connection.poll()).unwrap().unwrap().is_none());
+    }
+    assert_eq!(answer.flushes.get(), flushes + 2);
     assert_eq!(world.now(), now);
-    assert!(!is_due.get());
+}
+
+/// A buffer full of messages that the application has to acknowledge first is no reason to wait
+/// for the server.
+#[test]
+fn a_full_buffer_waits_for_the_application() {
+    const COUNT: u16 = 20;
+    let world = World::new(Version::V311, polite(Version::V311));
+    let mut storage = Storage::<64, 128, 2>::new();
+    let config = Config {
+        version: Version::V311,
+        keep_alive: 0,
+        acknowledgement: Acknowledgement::Manual,
+        ..Config::new("c")
+    };
+    let mut client = Client::new(config, storage.split(), world.timer());
+    let mut connection = connected(&world, &mut client);
+    for id in 1..=COUNT {
+        world.say(Publish {
+            qos: QoS::AtLeastOnce,
+            packet_id: PacketId::new(id),
+            ..Publish::new("a", b"some payload")
+        });
+    }
+    let (mut received, mut waiting) = (0, Vec::new());
+    while received < COUNT {
+        let turn = world.run(connection.poll()).unwrap().unwrap();
+        if let Some((Event::Publish(publish), _)) = turn {
+            received += 1;
+            waiting.extend(publish.packet_id);
+        } else if world.now() % 40 == 20 {
+            for id in waiting.drain(..) {
+                connection.core().acknowledge(id).unwrap();
+            }
+        }
+        assert!(world.now() < 1000);
+    }
+}
+
+/// The server may need some time to read all, and closing at once might reset the connection.
+#[test]
+fn disconnect_waits_for_the_server_to_close_its_side() {
+    let world = World::new(V5, polite(V5));
+    let mut storage = Storage::<64, 128, 4>::new();
+    let mut client = Client::new(Config::new("c"), storage.split(), world.timer());
+    let mut connection = connected(&world, &mut client);
+    world.stays_open.set(true);
+    for _ in 0..10 {
+        world.say(Publish::new("a", b"nobody listens any more"));
+    }
+    let result = world.run(connection.disconnect(Duration::from_secs(10)));
+    result.unwrap().unwrap();
+    assert_eq!(world.now(), 1000);
+    assert!(world.down.borrow().is_empty());
 }
 
 /// Asked for the payload of a message, the driver sends no more than that.

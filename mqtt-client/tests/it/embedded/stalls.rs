@@ -1,6 +1,7 @@
 //! Writes that stand still while there is something to read.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use mqtt_client::embedded::Client;
 use mqtt_client::mqtt_core::wire::{Packet, PacketId, Publish};
@@ -58,6 +59,16 @@ fn flush_has_received_messages_looked_at_first() {
     assert_eq!(world.now(), 0);
     let event = next(&world, &mut connection).unwrap();
     assert!(event.starts_with("Publish("), "{event}");
+    assert_eq!(world.now(), 0);
+
+    // Nor does it wait if it has sent a part.
+    while world.run(connection.poll()).unwrap().unwrap().is_some() {}
+    world.is_serving.set(false);
+    world.up.borrow_mut().capacity = 5;
+    world.say(Publish::new("a", b"down"));
+    assert!(!world.run(connection.flush()).unwrap().unwrap());
+    assert_eq!(world.now(), 0);
+    next(&world, &mut connection).unwrap();
 
     // Nor for ever for a server that takes nothing: then the core has to look at the time.
     for _ in 0..10 {
@@ -173,4 +184,40 @@ fn payloads_larger_than_everything_both_ways() {
         }
     }
     panic!("no PUBLISH");
+}
+
+/// What poll has not told yet may be what the server waits for.
+#[test]
+fn send_payload_does_not_wait_before_everything_is_told() {
+    let world = World::new(V5, polite(V5));
+    let mut storage = Storage::<64, 128, 8>::new();
+    let mut client = Client::new(Config::new("c"), storage.split(), world.timer());
+    let mut connection = connected(&world, &mut client);
+    world.up.borrow_mut().capacity = 0;
+    world.say(Publish::new("a", b"one"));
+    world.say(Publish::new("a", b"two"));
+    next(&world, &mut connection).unwrap();
+    let message = Message::new("up", b"");
+    connection.core().publish_lent(&message, 1).unwrap();
+    let sent = world.run(connection.send_payload(b"x"));
+    assert_eq!(sent.unwrap().unwrap(), 0);
+    next(&world, &mut connection).unwrap();
+    assert_eq!(world.now(), 0);
+}
+
+/// The server has a lot to say before it reads that it is over.
+#[test]
+fn disconnect_reads_while_its_write_stands_still() {
+    let world = World::new(V5, polite(V5));
+    let mut storage = Storage::<64, 128, 8>::new();
+    let mut client = Client::new(Config::new("c"), storage.split(), world.timer());
+    let mut connection = connected(&world, &mut client);
+    let message = Message::new("up", &[b'u'; 60]);
+    connection.core().publish(&message).unwrap();
+    let words = encode(V5, Publish::new("down", b"nobody listens")).repeat(100);
+    both_full(&world, &words, || {
+        let result = world.run(connection.disconnect(Duration::from_secs(1)));
+        result.map(Result::unwrap).is_some()
+    });
+    assert_eq!(world.names(), ["CONNECT", "PUBLISH", "DISCONNECT"]);
 }

@@ -32,6 +32,8 @@ pub(super) struct World {
     script: RefCell<Script>,
     /// False while the server does nothing.
     pub(super) is_serving: Cell<bool>,
+    /// True if the server does not close its side after DISCONNECT.
+    pub(super) stays_open: Cell<bool>,
     /// How often futures were polled, and whether one is to be dropped after that many.
     pub(super) polls: Cell<usize>,
     drops: RefCell<Box<dyn FnMut(usize) -> bool>>,
@@ -66,6 +68,10 @@ impl Pipe {
         self.bytes.extend(bytes);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     pub(super) fn room(&self) -> usize {
         self.capacity.saturating_sub(self.bytes.len())
     }
@@ -92,6 +98,7 @@ impl World {
             served: Cell::new(0),
             script: RefCell::new(Box::new(script)),
             is_serving: Cell::new(true),
+            stays_open: Cell::new(false),
             polls: Cell::new(0),
             drops: RefCell::new(Box::new(|_| false)),
         })
@@ -162,7 +169,8 @@ impl World {
         {
             let mut down = self.down.borrow_mut();
             // The server closes its side, too.
-            down.is_closed |= matches!(packet, Packet::Disconnect(_));
+            let is_last = matches!(packet, Packet::Disconnect(_)) && !self.stays_open.get();
+            down.is_closed |= is_last;
             let answer = (self.script.borrow_mut())(packet);
             self.served.set(self.served.get() + n);
             down.push(&answer);
