@@ -33,7 +33,7 @@ impl Connector {
         while stream.connection.is_handshaking() {
             stream.flush()?;
             match stream.receive() {
-                Ok(()) => {}
+                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     // The server should hear why. If it does not, that is no news.
@@ -53,8 +53,8 @@ impl Connector {
 /// stream below gives up ([`TimedOut`](ErrorKind::TimedOut)), nothing is lost: a write has taken as
 /// many bytes as it says, and any call may be repeated.
 ///
-/// A read that finds nothing for the caller but has to answer something (a new key of TLS 1.3)
-/// fails with [`Error::Flush`], whose kind is [`Interrupted`](ErrorKind::Interrupted). It does not
+/// A read that finds nothing for the caller but has to answer something (refuse a renegotiation of
+/// TLS 1.2) fails with [`Error::Flush`], whose kind is [`Interrupted`](ErrorKind::Interrupted). It does not
 /// write by itself, since both directions may be full at once.
 ///
 /// The end of the stream is the server's `close_notify`. If the stream below ends without one,
@@ -91,14 +91,43 @@ impl<S: Read + Write> TlsStream<S> {
             let mut below = Below::new(&mut self.inner);
             match self.connection.write_tls(&mut below) {
                 Ok(_) => {}
-                Err(error) => return Err(below.error(&error)),
+                Err(error) => {
+                    let error = below.error(&error);
+                    return Err(self.explained(error));
+                }
             }
         }
         Ok(())
     }
 
+    /// Returns the reason for `error` that the server has given, if it has.
+    ///
+    /// A server that refuses a client certificate under TLS 1.3 says so and closes the connection.
+    /// A write may come upon the closed connection first.
+    fn explained(&mut self, error: Error<S::Error>) -> Error<S::Error> {
+        use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+
+        if !matches!(
+            error.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset
+        ) {
+            return error;
+        }
+        // There is nothing to wait for. What has arrived is kept for reads.
+        while self.failed.is_none()
+            && (self.connection.is_handshaking() || self.connection.wants_read())
+        {
+            match self.receive() {
+                Ok(0) | Err(Error::Stream(_) | Error::Flush) => break,
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+        error
+    }
+
     /// Receives once, waiting for it, and digests what has come.
-    fn receive(&mut self) -> Result<(), Error<S::Error>> {
+    fn receive(&mut self) -> Result<usize, Error<S::Error>> {
         let was_handshaking = self.connection.is_handshaking();
         let mut below = Below::new(&mut self.inner);
         let received = match self.connection.read_tls(&mut below) {
@@ -113,7 +142,7 @@ impl<S: Read + Write> TlsStream<S> {
                 TlsError::of(error, is_agreed, self.has_certificate)
             }
             Ok(_) if received == 0 && was_handshaking => TlsError::ClosedInHandshake,
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(received),
         };
         self.failed = Some(failure.clone());
         Err(Error::Tls(failure))

@@ -3,7 +3,7 @@ use core::time::Duration;
 use std::error;
 use std::io;
 use std::path::PathBuf;
-use std::string::{String, ToString};
+use std::string::String;
 use std::vec::Vec;
 
 use rustls::pki_types::{ServerName, UnixTime};
@@ -313,20 +313,11 @@ impl CertificateProblem {
                 presented,
             } => Self::WrongHost {
                 expected: Some(expected),
-                valid_for: presented.iter().map(|name| plain(name)).collect(),
+                valid_for: presented,
             },
             error => Self::Other(error),
         }
     }
-}
-
-/// A name without webpki's kind around it: of `DnsName("localhost")` the part that is the name.
-fn plain(presented: &str) -> String {
-    presented
-        .split_once('(')
-        .and_then(|(_, rest)| rest.strip_suffix(')'))
-        .map_or(presented, |name| name.trim_matches('"'))
-        .to_string()
 }
 
 impl CertificateError {
@@ -463,7 +454,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
-            Self::Memory(what) => f.write_str(what),
+            Self::Memory(what) => write!(f, "what was given as {what}"),
         }
     }
 }

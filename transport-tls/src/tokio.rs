@@ -5,7 +5,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 
-use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use rustls::ClientConnection;
 use tokio_rustls::TlsConnector;
 
@@ -118,6 +118,29 @@ impl<S> TlsStream<S> {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
+    /// Returns the reason for a write's `error` that the server has given, if it has.
+    ///
+    /// A server that refuses a client certificate under TLS 1.3 says so and closes the connection.
+    /// A write may come upon the closed connection first.
+    fn explained(&mut self, cx: &mut Context<'_>, error: io::Error) -> io::Error {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+
+        if matches!(
+            error.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset
+        ) {
+            // What arrived is kept for reads.
+            if let Poll::Ready(Err(reason)) = Pin::new(&mut self.inner).poll_fill_buf(cx) {
+                if let Ok(reason) = tls_error(reason, true, self.has_certificate) {
+                    return reason.into();
+                }
+            }
+        }
+        self.failure(error)
+    }
+}
+
 impl<S: fmt::Debug> fmt::Debug for TlsStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsStream")
@@ -138,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
         }
         let was_quiet = !self.connection().wants_write();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
-        // An answer to what was read (a new key of TLS 1.3) leaves here, or nobody would send it
+        // An answer to what was read (no renegotiation in TLS 1.2) leaves here, or nobody would send it
         // before the next write. Where there was something to send before, a writer waits already,
         // and must stay the one that is woken.
         self.has_answer |= was_quiet && self.connection().wants_write();
@@ -157,7 +180,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.has_answer = false;
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let result = Pin::new(&mut self.inner).poll_write(cx, buf);
+        result.map_err(|error| self.explained(cx, error))
     }
 
     fn poll_write_vectored(
@@ -166,7 +190,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.has_answer = false;
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let result = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        result.map_err(|error| self.explained(cx, error))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -175,7 +200,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.has_answer = false;
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let result = Pin::new(&mut self.inner).poll_flush(cx);
+        result.map_err(|error| self.explained(cx, error))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

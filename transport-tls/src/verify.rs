@@ -1,4 +1,5 @@
-use std::string::ToString;
+use core::net::IpAddr;
+use std::string::{String, ToString};
 use std::sync::Arc;
 use std::vec::Vec;
 
@@ -9,7 +10,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 use x509_cert::Certificate;
+use x509_cert::certificate::TbsCertificate;
 use x509_cert::der::Decode;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 
 use crate::{CertificateError, CertificateProblem, Pin, Verification};
 
@@ -76,13 +80,18 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         match self.check(leaf, intermediates, host, now) {
             Ok(()) => Ok(ServerCertVerified::assertion()),
-            Err(problem) => {
+            Err(mut problem) => {
                 let chain = || [leaf].into_iter().chain(intermediates);
                 let culprit = chain()
                     .filter_map(|der| Certificate::from_der(der).ok())
                     .find(|certificate| is_culprit(certificate, &problem))
                     .or_else(|| Certificate::from_der(leaf).ok());
                 let tbs = culprit.as_ref().map(Certificate::tbs_certificate);
+                if let (CertificateProblem::WrongHost { valid_for, .. }, Some(tbs)) =
+                    (&mut problem, tbs)
+                {
+                    *valid_for = names(tbs);
+                }
                 let error = CertificateError {
                     subject: tbs.map(|tbs| tbs.subject().to_string()),
                     issuer: tbs.map(|tbs| tbs.issuer().to_string()),
@@ -131,4 +140,25 @@ fn is_culprit(certificate: &Certificate, problem: &CertificateProblem) -> bool {
         } => seconds(validity.not_before) == at.as_secs(),
         _ => true,
     }
+}
+
+/// The names that a certificate is for, as one writes them.
+fn names(certificate: &TbsCertificate) -> Vec<String> {
+    let Ok(Some((_, names))) = certificate.get_extension::<SubjectAltName>() else {
+        return Vec::new();
+    };
+    names
+        .0
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DnsName(name) => Some(name.to_string()),
+            GeneralName::IpAddress(bytes) => {
+                let bytes = bytes.as_bytes();
+                let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+                let address = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
+                Some(address.ok()?.to_string())
+            }
+            _ => None,
+        })
+        .collect()
 }

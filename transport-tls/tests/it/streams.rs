@@ -1,0 +1,68 @@
+//! Streams that misbehave as they may.
+
+use std::io::ErrorKind;
+
+use embedded_io::{ErrorType, Read, Write};
+
+/// Moves one byte at a time, and times out now and then instead, once it has to.
+#[derive(Debug)]
+pub(crate) struct Fussy<S> {
+    inner: S,
+    state: u32,
+    pub(crate) is_fussy: bool,
+    /// Whether writes find the connection closed.
+    pub(crate) is_broken: bool,
+    pub(crate) timeouts: u32,
+}
+
+impl<S> Fussy<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self {
+            inner,
+            state: 1,
+            is_fussy: false,
+            is_broken: false,
+            timeouts: 0,
+        }
+    }
+
+    fn is_in_the_mood(&mut self) -> bool {
+        self.state = self
+            .state
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
+        let refuses = self.is_fussy && self.state >> 24 < 32;
+        self.timeouts += u32::from(refuses);
+        !refuses
+    }
+}
+
+impl<S: ErrorType<Error = std::io::Error>> ErrorType for Fussy<S> {
+    type Error = std::io::Error;
+}
+
+impl<S: Read<Error = std::io::Error>> Read for Fussy<S> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        if !self.is_in_the_mood() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        let n = buf.len().min(1);
+        self.inner.read(&mut buf[..n])
+    }
+}
+
+impl<S: Write<Error = std::io::Error>> Write for Fussy<S> {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        if self.is_broken {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        if !self.is_in_the_mood() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.inner.write(&buf[..buf.len().min(1)])
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}
