@@ -69,6 +69,10 @@
 //! # Features
 //! - `std` (default): the standard library, for everything but `embedded`.
 //! - `tcp` (default): [`Stream`] for [`transport_tcp::TcpStream`].
+//! - `tls`, `ws`: [`Stream`] for the blocking streams of `transport-tls` and `transport-ws`.
+//! - `net`: URIs, in `uri`, and connecting to what they name, in `net`; with `tls` and `ws`, also to
+//!   `mqtts`, `ws` and `wss`.
+//! - `proxy`: connecting through HTTP and SOCKS5 proxies, in `net`.
 //! - `journal`: `journal::FileJournal`, for sessions that survive the process and the power.
 //! - `scram`: `auth::Scram`, the method SCRAM-SHA-256.
 
