@@ -4,9 +4,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::time::{Duration, Instant};
 
-use mqtt_client::{Config, Event, blocking};
+use mqtt_client::{Config, Event, blocking, net};
 use mqtt_core::wire::{Property, QoS, Version, Will};
-use transport_tcp::{Options, TcpStream};
 
 use crate::args::{ConnectionArgs, Place, PropertyArg, Target};
 use crate::failure::Failure;
@@ -31,7 +30,11 @@ pub(crate) struct Identity<'a> {
 }
 
 impl<'a> Identity<'a> {
-    pub(crate) fn new(args: &ConnectionArgs, properties: &[PropertyArg<'a>]) -> Self {
+    pub(crate) fn new(
+        args: &ConnectionArgs,
+        target: Target,
+        properties: &[PropertyArg<'a>],
+    ) -> Self {
         let client_id = match (&args.id, &args.id_prefix) {
             (Some(id), _) => id.clone(),
             (None, Some(prefix)) => format!("{prefix}{}", std::process::id()),
@@ -39,7 +42,7 @@ impl<'a> Identity<'a> {
         };
         Self {
             client_id,
-            target: args.broker.target(),
+            target,
             connect: of(properties, Place::Connect),
             will: of(properties, Place::Will),
         }
@@ -73,12 +76,10 @@ impl<'a> Identity<'a> {
             clean_start: !args.disable_clean_session,
             session_expiry: args.session_expiry_interval.unwrap_or(forever),
             keep_alive: args.keepalive,
-            username: self.target.username.as_deref(),
-            password: self.target.password.as_deref(),
             will,
             properties: &self.connect,
             connect_timeout: CONNECT,
-            ..Config::new(&self.client_id)
+            ..self.target.endpoint.config(&self.client_id)
         }
     }
 }
@@ -106,11 +107,11 @@ pub(crate) fn open(
     trace: Option<Version>,
     deadline: Option<Instant>,
 ) -> Result<(), Failure> {
-    let options = Options {
-        connect_timeout: left(deadline).map_or(CONNECT, |left| left.min(CONNECT)),
-        ..Options::default()
+    let options = net::Options {
+        timeout: left(deadline).map_or(CONNECT, |left| left.min(CONNECT)),
+        ..target.options.clone()
     };
-    let stream = TcpStream::connect(&target.host, target.port, &options).map_err(|error| {
+    let stream = net::connect(&target.endpoint, &options).map_err(|error| {
         if is_over(deadline) && error.kind() == io::ErrorKind::TimedOut {
             Failure::timed_out()
         } else {

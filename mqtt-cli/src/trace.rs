@@ -1,26 +1,58 @@
-//! The TCP stream, with a look at the packets that pass.
+//! The stream, with a look at the packets that pass.
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::time::Instant;
 
 use embedded_io::{ErrorType, Read, Write};
-use mqtt_client::{Stream, Version};
+use mqtt_client::{Stream, Version, net};
 use mqtt_core::wire::{Ack, FixedHeader, Packet, Publish};
-use transport_tcp::TcpStream;
 
 /// Larger packets are not shown in full.
 const MAX_SHOWN: usize = 64 * 1024;
 
-/// A TCP stream that, if asked to, shows each packet on standard error.
+/// A stream that, if asked to, shows each packet on standard error.
 #[derive(Debug)]
 pub(crate) struct Link {
-    stream: TcpStream,
+    stream: net::Stream,
+    /// True until the server has said something.
+    is_new: bool,
     trace: Option<[Direction; 2]>,
 }
 
+/// What a server speaks in place of MQTT.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Foreign {
+    Tls,
+    Http,
+}
+
+impl Foreign {
+    /// Looks at the first bytes of a server.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            // An alert, which is what TLS has to say to other protocols. A CONNACK begins with 0x20.
+            [0x15, 3, ..] => Some(Self::Tls),
+            [b'H', b'T', b'T', b'P', ..] => Some(Self::Http),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls => "the server speaks TLS",
+            Self::Http => "the server speaks HTTP",
+        })
+    }
+}
+
+impl std::error::Error for Foreign {}
+
 impl Link {
     /// The packets of this version are shown, if one is given.
-    pub(crate) fn new(stream: TcpStream, trace: Option<Version>) -> Self {
+    pub(crate) fn new(stream: net::Stream, trace: Option<Version>) -> Self {
         let directions = |version| {
             ["received", "sent"].map(|verb| Direction {
                 verb,
@@ -31,6 +63,7 @@ impl Link {
         };
         Self {
             stream,
+            is_new: true,
             trace: trace.map(directions),
         }
     }
@@ -43,6 +76,11 @@ impl ErrorType for Link {
 impl Read for Link {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = Read::read(&mut self.stream, buf)?;
+        if std::mem::take(&mut self.is_new) {
+            if let Some(foreign) = Foreign::of(&buf[..n]) {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, foreign));
+            }
+        }
         if let Some([received, _]) = &mut self.trace {
             received.pass(&buf[..n], show);
         }

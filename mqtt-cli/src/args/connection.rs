@@ -3,11 +3,15 @@
 use std::ffi::OsString;
 
 use clap::{ArgAction, Args};
+use mqtt_client::uri::Endpoint;
+#[cfg(feature = "demo")]
+use mqtt_client::uri::Scheme;
 use mqtt_client::{QoS, Version};
 
 use super::properties::{PropertyArg, PropertyArgs};
 use super::target::{BrokerUrl, Target};
-use super::values::{client_id, protocol_version, qos, session_expiry, topic_name};
+use super::transport::TransportArgs;
+use super::values::{client_id, host, protocol_version, qos, session_expiry, topic_name};
 use crate::failure::Failure;
 
 /// Where the broker is, and who we are.
@@ -15,41 +19,46 @@ use crate::failure::Failure;
 #[command(next_help_heading = "Connection")]
 pub(crate) struct BrokerArgs {
     /// The broker's name or address [default: localhost]
-    #[arg(short = 'h', long, conflicts_with = "url")]
-    host: Option<String>,
-    /// The broker's port [default: 1883]
+    #[arg(short = 'h', long, value_parser = host, conflicts_with = "url")]
+    pub(super) host: Option<String>,
+    /// The broker's port [default: 1883, with TLS 8883, with --ws 80, with both 443]
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "url")]
-    port: Option<u16>,
-    /// All in one: mqtt://user:password@host:port/topic, where only the host is required
+    pub(super) port: Option<u16>,
+    /// All in one: mqtt://user:password@host:port/topic, where only the host is required; the same
+    /// with mqtts://; ws:// and wss:// with the path of the WebSocket in place of the topic
     #[arg(short = 'L', long, value_parser = BrokerUrl::parse)]
-    url: Option<BrokerUrl>,
+    pub(super) url: Option<BrokerUrl>,
     /// The user name
     #[arg(short, long)]
-    username: Option<String>,
+    pub(super) username: Option<String>,
     /// The password
     #[arg(short = 'P', long, value_name = "PASSWORD", allow_hyphen_values = true)]
-    pw: Option<String>,
+    pub(super) pw: Option<String>,
+    #[command(flatten)]
+    pub(super) transport: TransportArgs,
 }
 
 impl BrokerArgs {
-    pub(crate) fn target(&self) -> Target {
-        Target::new(
-            self.host.as_deref(),
-            self.port,
-            self.url.as_ref(),
-            self.username.as_deref(),
-            self.pw.as_deref(),
-        )
+    /// Where to connect to. Certificates are read here.
+    pub(crate) fn target(&self) -> Result<Target, Failure> {
+        Target::new(self)
     }
 
-    /// True if a broker was named, by whichever part of its address.
-    pub(crate) const fn is_given(&self) -> bool {
-        self.host.is_some() || self.port.is_some() || self.url.is_some()
+    /// True if a broker was named, by whichever part of its address, or what it needs.
+    pub(crate) fn is_given(&self) -> bool {
+        let is_address = self.host.is_some() || self.port.is_some() || self.url.is_some();
+        is_address || self.transport.is_for_a_broker()
+    }
+
+    /// The transport, as far as options of its own name it.
+    #[cfg(feature = "demo")]
+    pub(crate) fn scheme(&self) -> Scheme {
+        self.transport.scheme(Scheme::Mqtt)
     }
 
     /// The topic of the URL.
     pub(crate) fn topic(&self) -> Option<&str> {
-        self.url.as_ref()?.topic.as_deref()
+        self.url.as_ref()?.topic()
     }
 }
 
@@ -131,17 +140,11 @@ impl ConnectionArgs {
     }
 
     /// The checks that concern more than one option.
-    pub(super) fn check(&self) -> Result<Vec<PropertyArg<'_>>, Failure> {
+    pub(super) fn check(&self) -> Result<(Target, Vec<PropertyArg<'_>>), Failure> {
         let v5 = self.protocol_version == Version::V5;
         if self.disable_clean_session && self.id.is_none() {
             return Err(Failure::usage(
                 "--disable-clean-session needs an identifier to find the session by: add --id",
-            ));
-        }
-        let target = self.broker.target();
-        if target.password.is_some() && target.username.is_none() && !v5 {
-            return Err(Failure::usage(
-                "a password needs a user name before MQTT 5.0: add --username",
             ));
         }
         if self.session_expiry_interval.is_some() && !v5 {
@@ -152,6 +155,16 @@ impl ConnectionArgs {
         if !self.properties.0.is_empty() && !v5 {
             return Err(Failure::usage("--property needs MQTT 5.0: add -V 5"));
         }
-        self.properties.parse().map_err(Failure::usage)
+        let properties = self.properties.parse().map_err(Failure::usage)?;
+        let target = self.broker.target()?;
+        let Endpoint {
+            username, password, ..
+        } = &target.endpoint;
+        if password.is_some() && username.is_none() && !v5 {
+            return Err(Failure::usage(
+                "a password needs a user name before MQTT 5.0: add --username",
+            ));
+        }
+        Ok((target, properties))
     }
 }

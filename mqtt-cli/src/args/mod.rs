@@ -8,6 +8,7 @@ mod properties;
 mod publish;
 mod subscribe;
 mod target;
+mod transport;
 mod values;
 
 use std::path::PathBuf;

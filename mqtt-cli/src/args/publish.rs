@@ -9,6 +9,7 @@ use mqtt_client::QoS;
 
 use super::connection::ConnectionArgs;
 use super::properties::PropertyArg;
+use super::target::Target;
 use super::values::{period, qos, topic_name};
 use crate::failure::Failure;
 
@@ -70,8 +71,8 @@ pub(crate) struct PubArgs {
 }
 
 impl PubArgs {
-    /// The topic, from --topic or from the URL, and the properties.
-    pub(crate) fn check(&self) -> Result<(&str, Vec<PropertyArg<'_>>), Failure> {
+    /// The topic, from --topic or from the URL, where to publish, and the properties.
+    pub(crate) fn check(&self) -> Result<(&str, Target, Vec<PropertyArg<'_>>), Failure> {
         let topic = match (self.topic.as_deref(), self.connection.broker.topic()) {
             (Some(_), Some(_)) => {
                 return Err(Failure::usage(
@@ -86,6 +87,7 @@ impl PubArgs {
                 topic
             }
         };
-        Ok((topic, self.connection.check()?))
+        let (target, properties) = self.connection.check()?;
+        Ok((topic, target, properties))
     }
 }

@@ -7,6 +7,7 @@ use mqtt_client::QoS;
 
 use super::connection::ConnectionArgs;
 use super::properties::PropertyArg;
+use super::target::Target;
 use super::values::{qos, seconds, topic_filter};
 use crate::failure::Failure;
 use crate::format::Format;
@@ -121,8 +122,8 @@ impl SubArgs {
         self.output == Output::None && !self.json && self.format.is_none()
     }
 
-    /// The topics, from --topic and from the URL, and the properties.
-    pub(crate) fn check(&self) -> Result<(Vec<&str>, Vec<PropertyArg<'_>>), Failure> {
+    /// The topics, from --topic and from the URL, where they are, and the properties.
+    pub(crate) fn check(&self) -> Result<(Vec<&str>, Target, Vec<PropertyArg<'_>>), Failure> {
         let mut topics: Vec<_> = self.topics.iter().map(String::as_str).collect();
         if let Some(topic) = self.connection.broker.topic() {
             topic_filter(topic)
@@ -132,6 +133,7 @@ impl SubArgs {
         if topics.is_empty() && self.unsubscribe.is_empty() {
             return Err(super::no_topic());
         }
-        Ok((topics, self.connection.check()?))
+        let (target, properties) = self.connection.check()?;
+        Ok((topics, target, properties))
     }
 }

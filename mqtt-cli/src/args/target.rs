@@ -2,127 +2,150 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
-use url::Url;
+use mqtt_client::net;
+use mqtt_client::uri::{Endpoint, Scheme};
+
+#[cfg(feature = "demo")]
+use transport_tls::{Connector, Roots, Source};
+
+use super::connection::BrokerArgs;
+#[cfg(feature = "demo")]
+use crate::demo::broker::Broker;
+use crate::failure::Failure;
 
 const DEFAULT_HOST: &str = "localhost";
-const DEFAULT_PORT: u16 = 1883;
 
-/// A broker's address, and what to show at its door.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A broker's address, how to reach it, and what to show at its door.
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) options: net::Options,
     /// True if the address came from --url.
     pub(crate) is_url: bool,
 }
 
 impl Target {
-    /// Options of their own have precedence over parts of the URL.
-    pub(super) fn new(
-        host: Option<&str>,
-        port: Option<u16>,
-        url: Option<&BrokerUrl>,
-        username: Option<&str>,
-        password: Option<&str>,
-    ) -> Self {
-        let host = host.or(url.map(|url| &*url.host)).unwrap_or(DEFAULT_HOST);
-        let port = port.or(url.and_then(|url| url.port));
-        let username = username.map(str::to_owned);
-        let password = password.map(|text| text.as_bytes().to_vec());
-        Self {
-            host: host.to_owned(),
-            port: port.unwrap_or(DEFAULT_PORT),
-            username: username.or_else(|| url?.username.clone()),
-            password: password.or_else(|| url?.password.clone()),
-            is_url: url.is_some(),
+    /// Options of their own have precedence over parts of the URL. Certificates are read here.
+    pub(super) fn new(args: &BrokerArgs) -> Result<Self, Failure> {
+        let mut endpoint = endpoint(args)?;
+        args.transport.check(endpoint.scheme)?;
+        if let Some(name) = &args.username {
+            endpoint.username = Some(name.clone());
         }
+        if let Some(password) = &args.pw {
+            endpoint.password = Some(password.as_bytes().to_vec());
+        }
+        Ok(Self {
+            options: args.transport.options(endpoint.scheme)?,
+            endpoint,
+            is_url: args.url.is_some(),
+        })
     }
 
-    /// A broker on this machine.
+    /// The broker of this process.
     #[cfg(feature = "demo")]
-    pub(crate) fn local(address: std::net::SocketAddr) -> Self {
-        let host = address.ip().to_string();
-        Self::new(Some(&host), Some(address.port()), None, None, None)
+    pub(crate) fn embedded(broker: &Broker, scheme: Scheme) -> Result<Self, Failure> {
+        let address = broker.address(scheme);
+        let tls = transport_tls::Options {
+            roots: Roots::Only(vec![Source::Pem(broker.authority().into())]),
+            ..transport_tls::Options::default()
+        };
+        let tls = Connector::new(&tls).map_err(|error| Failure::tls_config(&error))?;
+        Ok(Self {
+            endpoint: Endpoint {
+                scheme,
+                host: address.ip().to_string(),
+                port: address.port(),
+                path: "/mqtt".to_owned(),
+                username: None,
+                password: None,
+            },
+            options: net::Options {
+                tls: Some(tls),
+                ..net::Options::default()
+            },
+            is_url: false,
+        })
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} port {}", self.host, self.port)
+        let Endpoint {
+            scheme, host, port, ..
+        } = &self.endpoint;
+        write!(f, "{host} port {port}")?;
+        match scheme {
+            Scheme::Mqtt => Ok(()),
+            scheme => write!(f, " ({scheme})"),
+        }
     }
 }
 
-/// `mqtt://[user[:password]@]host[:port][/topic]`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+fn endpoint(args: &BrokerArgs) -> Result<Endpoint, Failure> {
+    if let Some(url) = &args.url {
+        return Ok(url.with_scheme(args.transport.scheme(url.endpoint.scheme)));
+    }
+    let scheme = args.transport.scheme(Scheme::Mqtt);
+    let host = args.host.as_deref().unwrap_or(DEFAULT_HOST);
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let mut endpoint = Endpoint {
+        scheme,
+        host: bare.unwrap_or(host).to_owned(),
+        port: args.port.unwrap_or(scheme.default_port()),
+        path: String::new(),
+        username: None,
+        password: None,
+    };
+    if scheme.is_ws() {
+        let path = args.transport.ws_path.as_deref().unwrap_or_default();
+        // To have it read as a URL is.
+        let url = format!("ws://host{path}");
+        let url = BrokerUrl::parse(&url).map_err(|why| {
+            Failure::usage(format!("invalid value '{path}' for --ws-path: {why}"))
+        })?;
+        if url.endpoint.host != "host" {
+            return Err(Failure::usage(format!(
+                "invalid value '{path}' for --ws-path: it begins with a slash"
+            )));
+        }
+        endpoint.path = url.endpoint.path;
+    }
+    Ok(endpoint)
+}
+
+/// `mqtts://[user[:password]@]host[:port][/topic]`, `wss://[user[:password]@]host[:port][/path]`.
+#[derive(Clone, Debug)]
 pub(crate) struct BrokerUrl {
-    host: String,
-    port: Option<u16>,
-    username: Option<String>,
-    password: Option<Vec<u8>>,
-    pub(crate) topic: Option<String>,
+    endpoint: Endpoint,
+    text: String,
 }
 
 impl BrokerUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        // To a URL, `#`, `?` and `..` mean something else than to a topic, so the topic comes off
-        // first: it is all that follows the first slash after the host.
-        let host_at = text.find("://").map_or(0, |at| at + 3);
-        let (address, topic) = match text.get(host_at..).and_then(|rest| rest.split_once('/')) {
-            Some((host, topic)) => (&text[..host_at + host.len()], topic),
-            None => (text, ""),
-        };
-        let url = Url::parse(address).map_err(|error| match error {
-            url::ParseError::RelativeUrlWithoutBase => "it does not begin with mqtt://".to_owned(),
-            error => error.to_string(),
-        })?;
-        match url.scheme() {
-            "mqtt" => {}
-            scheme @ ("mqtts" | "ws" | "wss") => {
-                return Err(format!(
-                    "this build speaks plain mqtt:// only, it has no {}",
-                    if scheme == "mqtts" {
-                        "TLS"
-                    } else {
-                        "WebSockets"
-                    },
-                ));
-            }
-            _ => return Err("it does not begin with mqtt://".to_owned()),
-        }
-        let host = match url.host_str() {
-            Some(host) if !host.is_empty() => host,
-            _ => return Err("there is no host after mqtt://".to_owned()),
-        };
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("a topic comes after a slash: mqtt://host/topic".to_owned());
-        }
-        if url.port() == Some(0) {
-            return Err("a port is a number from 1 to 65535".to_owned());
-        }
-        let username = match url.username() {
-            "" => None,
-            name => Some(decoded(name)?),
-        };
+        let endpoint: Endpoint = text.parse().map_err(|why| format!("{why}"))?;
         Ok(Self {
-            host: decoded(host)?,
-            port: url.port(),
-            username,
-            password: url.password().map(|pw| percent_decode_str(pw).collect()),
-            topic: match topic {
-                "" => None,
-                topic => Some(decoded(topic)?),
-            },
+            endpoint,
+            text: text.to_owned(),
         })
     }
-}
 
-fn decoded(text: &str) -> Result<String, String> {
-    match percent_decode_str(text).decode_utf8() {
-        Ok(text) => Ok(text.into_owned()),
-        Err(_) => Err(format!("{text} is not UTF-8")),
+    /// What it means with this scheme, which may have another port.
+    fn with_scheme(&self, scheme: Scheme) -> Endpoint {
+        if scheme == self.endpoint.scheme {
+            return self.endpoint.clone();
+        }
+        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        let url = format!("{scheme}://{rest}").parse();
+        url.unwrap_or_else(|_| self.endpoint.clone())
+    }
+
+    /// What follows the host, if that is not the path of a WebSocket.
+    pub(super) fn topic(&self) -> Option<&str> {
+        let topic = self.endpoint.path.strip_prefix('/')?;
+        (!self.endpoint.scheme.is_ws() && !topic.is_empty()).then_some(topic)
     }
 }
 
@@ -131,49 +154,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls() {
-        let url = BrokerUrl::parse("mqtt://me:s%40cret@example.com:1884/a/+/b c/#").unwrap();
-        assert_eq!(url.host, "example.com");
-        assert_eq!(url.port, Some(1884));
-        assert_eq!(url.username.as_deref(), Some("me"));
-        assert_eq!(url.password.as_deref(), Some(&b"s@cret"[..]));
-        assert_eq!(url.topic.as_deref(), Some("a/+/b c/#"));
-
-        let url = BrokerUrl::parse("mqtt://[::1]").unwrap();
-        assert_eq!((&*url.host, url.port, url.topic), ("[::1]", None, None));
-
-        let topic = |text| BrokerUrl::parse(text).unwrap().topic;
+    fn topics() {
+        let topic = |text| BrokerUrl::parse(text).unwrap().topic().map(str::to_owned);
+        assert_eq!(topic("mqtt://h"), None);
         assert_eq!(topic("mqtt://h/"), None);
-        assert_eq!(topic("mqtt://h//a//../b?c").as_deref(), Some("/a//../b?c"));
+        assert_eq!(topic("mqtts://h//a//../b?c").as_deref(), Some("/a//../b?c"));
+        assert_eq!(topic("mqtt://h/a/+/b c/#").as_deref(), Some("a/+/b c/#"));
         assert_eq!(topic("mqtt://h/%C3%BC/50%").as_deref(), Some("ü/50%"));
+        assert_eq!(topic("wss://h/path"), None);
     }
 
     #[test]
-    fn refused_urls() {
-        for (text, why) in [
-            ("", "it does not begin with mqtt://"),
-            ("localhost", "it does not begin with mqtt://"),
-            ("localhost:1883/a", "it does not begin with mqtt://"),
-            ("http://localhost/a", "it does not begin with mqtt://"),
-            (
-                "mqtts://h/a",
-                "this build speaks plain mqtt:// only, it has no TLS",
-            ),
-            (
-                "wss://h/a",
-                "this build speaks plain mqtt:// only, it has no WebSockets",
-            ),
-            ("mqtt://", "there is no host after mqtt://"),
-            ("mqtt:///a", "there is no host after mqtt://"),
-            ("mqtt://h:99999/a", "invalid port number"),
-            ("mqtt://h:0/a", "a port is a number from 1 to 65535"),
-            (
-                "mqtt://h#a",
-                "a topic comes after a slash: mqtt://host/topic",
-            ),
-            ("mqtt://h/%FF", "%FF is not UTF-8"),
+    fn tls_has_another_port() {
+        for (text, expected) in [
+            ("mqtt://me@h/t", "mqtts://me@h:8883/t"),
+            ("tcp://h:1883", "mqtts://h:1883"),
         ] {
-            assert_eq!(BrokerUrl::parse(text), Err(why.to_owned()), "{text}");
+            let endpoint = BrokerUrl::parse(text).unwrap().with_scheme(Scheme::Mqtts);
+            assert_eq!(endpoint.to_string(), expected);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Parsers of single values. Their errors say what would have been right.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
+use mqtt_client::uri::Endpoint;
 use mqtt_client::{QoS, Version};
 use mqtt_core::wire::{TopicError, TopicFilter, TopicName};
 
@@ -23,6 +25,34 @@ pub(super) fn topic_filter(text: &str) -> Result<String, String> {
         }
         Err(TopicError::Share) => Err("a shared subscription is $share/NAME/TOPIC".to_owned()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A host as a URL may have it, or an IPv6 address without brackets.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    if let Ok(address) = bare.unwrap_or(text).parse::<Ipv6Addr>() {
+        return Ok(address.to_string());
+    }
+    if text.contains([':', '/', '@', '?', '#']) {
+        return Err("it is a name or an address and nothing else; --url may have more".to_owned());
+    }
+    // Read as it is in a URL.
+    let endpoint: Result<Endpoint, _> = format!("mqtt://{text}").parse();
+    endpoint
+        .map(|endpoint| endpoint.host)
+        .map_err(|why| why.to_string())
+}
+
+/// `Name: value`.
+pub(super) fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("a header is a name, a colon and a value".to_owned()),
     }
 }
 
@@ -100,6 +130,32 @@ mod tests {
         for bad in ["", "4", "mqtt5", "3.11"] {
             assert!(protocol_version(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn hosts() {
+        for (text, expected) in [
+            ("localhost", "localhost"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+            ("bücher.example", "xn--bcher-kva.example"),
+        ] {
+            assert_eq!(host(text).as_deref(), Ok(expected));
+        }
+        for bad in [
+            "", "a b", "h:1884", "h:1883", "me@h", "h/t", "mqtt://h", "h#",
+        ] {
+            assert!(host(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn headers() {
+        let pair = ("Origin".to_owned(), "https://h:1".to_owned());
+        assert_eq!(header("Origin: https://h:1"), Ok(pair));
+        assert!(header("Origin").is_err());
+        assert!(header(": x").is_err());
     }
 
     #[test]

@@ -163,9 +163,7 @@ fn open<'b>(
 ) -> Result<Client<'b>, Failure> {
     let config = Config {
         version: args.protocol_version,
-        username: broker.target.username.as_deref(),
-        password: broker.target.password.as_deref(),
-        ..Config::new(id)
+        ..broker.target.endpoint.config(id)
     };
     let mut client = Client::new(config, memory.split());
     connection::open(&mut client, &broker.target, &config, None, None)?;
@@ -183,7 +181,7 @@ struct Place {
 impl Place {
     fn new(args: &BenchArgs) -> Result<Self, Failure> {
         if args.broker.is_given() {
-            let target = args.broker.target();
+            let target = args.broker.target()?;
             return Ok(Self {
                 name: target.to_string(),
                 target,
@@ -198,11 +196,12 @@ impl Place {
                     "the embedded broker does not speak MQTT 3.1: name another broker with --host",
                 ));
             }
+            let scheme = args.broker.scheme();
             let broker = Broker::start()
                 .map_err(|error| Failure::new(format!("Could not start the broker: {error}.")))?;
             Ok(Self {
-                target: Target::local(broker.address()),
-                name: "embedded broker".to_owned(),
+                target: Target::embedded(&broker, scheme)?,
+                name: format!("an embedded broker ({scheme})"),
                 _embedded: Some(broker),
             })
         }

@@ -115,9 +115,7 @@ impl Cell<'_> {
     fn config<'b>(&'b self, id: &'b str) -> Config<'b> {
         Config {
             version: self.version,
-            username: self.target.username.as_deref(),
-            password: self.target.password.as_deref(),
-            ..Config::new(id)
+            ..self.target.endpoint.config(id)
         }
     }
 

@@ -7,6 +7,9 @@ mod tally;
 
 use std::io::{self, Write};
 
+use console::style;
+#[cfg(feature = "demo")]
+use mqtt_client::uri::Scheme;
 use mqtt_client::{QoS, Version};
 
 use crate::args::{DemoArgs, Target};
@@ -16,6 +19,10 @@ use tally::Tally;
 
 const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
+/// All that the embedded broker has.
+#[cfg(feature = "demo")]
+const TRANSPORTS: [Scheme; 4] = [Scheme::Mqtt, Scheme::Mqtts, Scheme::Ws, Scheme::Wss];
+
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let setting = Setting::new(args)?;
     let mut table = Table::default();
@@ -24,28 +31,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
         args.count, args.size, setting.name, HEADING
     );
     say(&heading);
-    for &version in &setting.versions {
-        for qos in LEVELS {
-            let cell = Cell {
-                target: &setting.target,
-                version,
-                qos,
-                count: args.count,
-                size: args.size as usize,
-                timeout: args.timeout,
-            };
-            let result = match cell.run() {
-                Err(Problem::Connection(failure)) => return Err(failure),
-                result => result,
-            };
-            let is_version_refused = matches!(&result, Err(Problem::Version(_)));
-            table.add(&cell, result, setting.are_versions_given);
-            if is_version_refused {
-                break;
-            }
+    for target in &setting.targets {
+        for &version in &setting.versions {
+            setting.try_version(args, target, version, &mut table)?;
         }
     }
-    if let Some(note) = setting.note {
+    for note in &setting.notes {
         say(&format!("\n{note}"));
     }
     table.conclusion()
@@ -53,11 +44,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
 
 /// Which broker, and what to try with it.
 struct Setting {
-    target: Target,
+    /// The same broker, by each transport.
+    targets: Vec<Target>,
     name: String,
     versions: Vec<Version>,
     are_versions_given: bool,
-    note: Option<&'static str>,
+    notes: Vec<&'static str>,
     #[cfg(feature = "demo")]
     _broker: Option<broker::Broker>,
 }
@@ -67,13 +59,13 @@ impl Setting {
         if !args.broker.is_given() {
             return Self::embedded(args);
         }
-        let target = args.broker.target();
+        let target = args.broker.target()?;
         Ok(Self {
             name: format!("the broker at {target}"),
-            target,
+            targets: vec![target],
             versions: versions(args, &[Version::V31, Version::V311, Version::V5]),
             are_versions_given: !args.versions.is_empty(),
-            note: None,
+            notes: Vec::new(),
             #[cfg(feature = "demo")]
             _broker: None,
         })
@@ -89,13 +81,26 @@ impl Setting {
         }
         let broker = broker::Broker::start()
             .map_err(|error| Failure::new(format!("Could not start the broker: {error}.")))?;
-        Ok(Self {
-            target: Target::local(broker.address()),
-            name: format!("an embedded broker on {}", broker.address()),
-            note: args.versions.is_empty().then_some(
+        let mut notes = vec![
+            "The TLS of wss ends in front of the broker, which cannot say on which free port it would \
+             have a wss of its own.",
+        ];
+        if args.versions.is_empty() {
+            notes.push(
                 "MQTT 3.1 is left out because the embedded broker does not speak it; \
                  --host names another one.",
-            ),
+            );
+        }
+        let targets = match args.broker.scheme() {
+            Scheme::Mqtt => &TRANSPORTS[..],
+            named => &[named],
+        };
+        let targets = targets.iter();
+        let targets = targets.map(|scheme| Target::embedded(&broker, *scheme));
+        Ok(Self {
+            targets: targets.collect::<Result<_, _>>()?,
+            name: "an embedded broker".to_owned(),
+            notes,
             versions,
             are_versions_given: true,
             _broker: Some(broker),
@@ -107,6 +112,35 @@ impl Setting {
         Err(Failure::usage(
             "this build has no embedded broker: name one with --host or --url",
         ))
+    }
+
+    fn try_version(
+        &self,
+        args: &DemoArgs,
+        target: &Target,
+        version: Version,
+        table: &mut Table,
+    ) -> Result<(), Failure> {
+        for qos in LEVELS {
+            let cell = Cell {
+                target,
+                version,
+                qos,
+                count: args.count,
+                size: args.size as usize,
+                timeout: args.timeout,
+            };
+            let result = match cell.run() {
+                Err(Problem::Connection(failure)) => return Err(failure),
+                result => result,
+            };
+            let is_version_refused = matches!(&result, Err(Problem::Version(_)));
+            table.add(&cell, result, self.are_versions_given);
+            if is_version_refused {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -123,7 +157,7 @@ fn versions(args: &DemoArgs, default: &[Version]) -> Vec<Version> {
 }
 
 const HEADING: &str = "\
-version  QoS     sent  received  duplicates       time  messages/s  verdict";
+transport  version  QoS     sent  received  duplicates       time  messages/s  verdict";
 
 /// What became of the cells so far.
 #[derive(Default)]
@@ -134,21 +168,23 @@ struct Table {
 
 impl Table {
     fn add(&mut self, cell: &Cell<'_>, result: Result<Tally, Problem>, is_version_wanted: bool) {
-        let name = format!("{:<7}  {:>3}", cell.version.to_string(), cell.qos as u8);
+        let scheme = cell.target.endpoint.scheme;
+        let name = format!("{scheme:<9}  {:<7}", cell.version.to_string());
+        let qos = cell.qos as u8;
         match result {
             Ok(tally) => {
                 let verdict = match tally.verdict(cell.qos) {
                     Ok(verdict) => {
                         self.kept += 1;
-                        verdict
+                        style(verdict).green()
                     }
                     Err(verdict) => {
                         self.broken += 1;
-                        format!("BROKEN: {verdict}")
+                        style(format!("BROKEN: {verdict}")).red()
                     }
                 };
                 say(&format!(
-                    "{name} {:>8}  {:>8}  {:>10}  {:>7.3} s  {:>10.0}  {verdict}",
+                    "{name}  {qos:>3} {:>8}  {:>8}  {:>10}  {:>7.3} s  {:>10.0}  {verdict}",
                     tally.sent,
                     tally.received,
                     tally.duplicates,
@@ -157,10 +193,7 @@ impl Table {
                 ));
             }
             Err(Problem::Version(_)) if !is_version_wanted => {
-                let version = format!("{:<7}", cell.version.to_string());
-                say(&format!(
-                    "{version}    left out: the broker does not speak it"
-                ));
+                say(&format!("{name}    left out: the broker does not speak it"));
             }
             Err(
                 Problem::Connection(Failure { sentence, .. })
@@ -168,7 +201,8 @@ impl Table {
                 | Problem::Other(sentence),
             ) => {
                 self.broken += 1;
-                say(&format!("{name} {:52}BROKEN: {sentence}", ""));
+                let broken = style(format!("BROKEN: {sentence}")).red();
+                say(&format!("{name}  {qos:>3} {:52}{broken}", ""));
             }
         }
     }
@@ -179,7 +213,8 @@ impl Table {
                 "The broker speaks none of these versions: choose others with --versions.",
             )),
             Self { broken: 0, .. } => {
-                say("\nEvery message arrived exactly as often as its QoS promises.");
+                let sentence = "Every message arrived exactly as often as its QoS promises.";
+                say(&format!("\n{}", style(sentence).green()));
                 Ok(())
             }
             Self { broken, kept } => Err(Failure::new(format!(

@@ -30,8 +30,8 @@ const BUSY: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(args: &PubArgs) -> Result<(), Failure> {
-    let (topic, properties) = args.check()?;
-    let identity = Identity::new(&args.connection, &properties);
+    let (topic, target, properties) = args.check()?;
+    let identity = Identity::new(&args.connection, target, &properties);
     let config = identity.config(&args.connection);
     let own = connection::of(&properties, Place::Publish);
     let content = Content::new(args)?;

@@ -25,8 +25,8 @@ const RX: usize = 256 * 1024;
 const TX: usize = 256 * 1024;
 
 pub(crate) fn run(args: &SubArgs) -> Result<(), Failure> {
-    let (topics, properties) = args.check()?;
-    let identity = Identity::new(&args.connection, &properties);
+    let (topics, target, properties) = args.check()?;
+    let identity = Identity::new(&args.connection, target, &properties);
     let target = identity.target();
     let config = Config {
         acknowledgement: Acknowledgement::Manual,

@@ -31,16 +31,54 @@ fn wrong_options() {
             "invalid value 'localhost/a' for --url: ",
         ),
         (
-            "sub --url mqtts://h/a",
-            "invalid value 'mqtts://h/a' for --url: this build speaks",
+            "sub --url http://h/a",
+            "invalid value 'http://h/a' for --url: http:// is unknown: there are mqtt://",
         ),
         (
-            "sub --url ws://h/a",
-            "invalid value 'ws://h/a' for --url: this build speaks",
+            "sub --url ws://h/a#b",
+            "invalid value 'ws://h/a#b' for --url: ",
+        ),
+        ("sub --url ws://h/a", "there is no topic: "),
+        (
+            "sub -h mqtt://h -t a",
+            "invalid value 'mqtt://h' for --host: it is a name or an address",
         ),
         (
-            "sub --url wss://h/a",
-            "invalid value 'wss://h/a' for --url: this build speaks",
+            "sub -L ws://h/a -t a --ws",
+            "the argument '--url <URL>' cannot be used with '--ws'",
+        ),
+        (
+            "sub -t a --ws-path /a",
+            "the following required arguments were not provided: --ws",
+        ),
+        (
+            "sub -t a --ws --ws-path a",
+            "invalid value 'a' for --ws-path: it begins with a slash",
+        ),
+        (
+            "sub -t a --ws --ws-header x",
+            "invalid value 'x' for --ws-header: a header is a name, a colon",
+        ),
+        (
+            "sub -t a --ws-header a:b",
+            "--ws-header and --ws-basic-auth need a WebSocket",
+        ),
+        (
+            "sub -t a --proxy ftp://h",
+            "invalid value 'ftp://h' for --proxy: ftp:// is unknown",
+        ),
+        (
+            "sub -t a --cert a",
+            "the following required arguments were not provided: --key",
+        ),
+        ("sub -t a --pin x", "invalid value 'x' for --pin: "),
+        (
+            "sub -t a --insecure --dangerously-skip-verification",
+            "the argument '--insecure' cannot be used with",
+        ),
+        (
+            "sub -t a --tls-keylog",
+            "--tls-keylog needs a file named by the environment variable",
         ),
         (
             "sub --url mqtt://h:0/a",

@@ -1,6 +1,7 @@
 //! Sessions outlive connections that are cut at any byte, with the embedded broker. With mosquitto,
 //! the tests of the driver show it.
 
+use mqtt_client::uri::Scheme;
 use mqtt_client::{QoS, Version};
 
 use crate::support::broker::Embedded;
@@ -21,7 +22,7 @@ fn embedded_broker_and_connections_that_are_cut() {
                 continue;
             }
             let broker = Embedded::start().unwrap();
-            delivery::through_cuts(broker.address(), version, qos).check_complete();
+            delivery::through_cuts(broker.address(Scheme::Mqtt), version, qos).check_complete();
         }
     }
 }

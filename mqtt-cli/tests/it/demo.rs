@@ -1,61 +1,73 @@
 //! `mqtt demo`.
 
+use testkit::{Listener, Listeners};
+
 use crate::support::broker::Mosquitto;
 use crate::support::command::mqtt;
 
-/// The rows: version, QoS, sent, received, duplicates, verdict.
-fn rows(table: &str) -> Vec<[String; 6]> {
-    let rows = table
+/// The rows: transport, version, QoS, sent, received, duplicates, verdict.
+fn rows(table: &str) -> Vec<[String; 7]> {
+    let table = table
         .lines()
-        .filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
-    rows.skip(1) // The sentence about the broker.
-        .map(|row| {
-            let words: Vec<_> = row.split_whitespace().collect();
-            let [
-                version,
-                qos,
-                sent,
-                received,
-                duplicates,
-                _,
-                "s",
-                _,
-                verdict @ ..,
-            ] = &*words
-            else {
-                panic!("{row}");
-            };
-            [
-                version,
-                qos,
-                sent,
-                received,
-                duplicates,
-                &&*verdict.join(" "),
-            ]
-            .map(|s| s.to_string())
-        })
-        .collect()
+        .skip_while(|line| !line.starts_with("transport"));
+    let rows = table.skip(1).take_while(|line| !line.is_empty());
+    rows.map(|row| {
+        let words: Vec<_> = row.split_whitespace().collect();
+        let [
+            transport,
+            version,
+            qos,
+            sent,
+            received,
+            duplicates,
+            _,
+            "s",
+            _,
+            verdict @ ..,
+        ] = &*words
+        else {
+            panic!("{row}");
+        };
+        [
+            transport,
+            version,
+            qos,
+            sent,
+            received,
+            duplicates,
+            &&*verdict.join(" "),
+        ]
+        .map(|s| s.to_string())
+    })
+    .collect()
 }
 
-fn expected(versions: &[&str], count: &str) -> Vec<[String; 6]> {
-    let row = |version: &&str| {
-        let version = *version;
-        [
-            ("0", "ok, at most once"),
-            ("1", "ok, at least once"),
-            ("2", "ok, exactly once"),
-        ]
-        .map(|(qos, verdict)| [version, qos, count, count, "0", verdict].map(str::to_owned))
-    };
-    versions.iter().flat_map(row).collect()
+const TRANSPORTS: [&str; 4] = ["mqtt", "mqtts", "ws", "wss"];
+
+fn expected(transports: &[&str], versions: &[&str], count: &str) -> Vec<[String; 7]> {
+    let mut rows = Vec::new();
+    for transport in transports {
+        for version in versions {
+            for (qos, verdict) in [
+                ("0", "ok, at most once"),
+                ("1", "ok, at least once"),
+                ("2", "ok, exactly once"),
+            ] {
+                let row = [transport, version, qos, count, count, "0", verdict];
+                rows.push(row.map(str::to_owned));
+            }
+        }
+    }
+    rows
 }
 
 #[test]
 fn with_the_embedded_broker() {
     let finished = mqtt(&["demo"]).wait().ok();
     let table = finished.stdout();
-    assert_eq!(rows(table), expected(&["3.1.1", "5.0"], "100"), "{table}");
+    let expected = expected(&TRANSPORTS, &["3.1.1", "5.0"], "100");
+    assert_eq!(rows(table), expected, "{table}");
+    assert!(!table.contains('\x1B'), "colours are for terminals");
     assert!(table.ends_with("Every message arrived exactly as often as its QoS promises.\n"));
 }
 
@@ -71,7 +83,10 @@ fn with_other_sizes() {
         "5",
     ];
     let finished = mqtt(&args).wait().ok();
-    assert_eq!(rows(finished.stdout()), expected(&["5.0"], "20"));
+    assert_eq!(
+        rows(finished.stdout()),
+        expected(&TRANSPORTS, &["5.0"], "20")
+    );
 }
 
 #[test]
@@ -82,8 +97,39 @@ fn with_another_broker() {
     let finished = broker.run(&["demo", "--count", "1000"]).ok();
     assert_eq!(
         rows(finished.stdout()),
-        expected(&["3.1", "3.1.1", "5.0"], "1000")
+        expected(&["mqtt"], &["3.1", "3.1.1", "5.0"], "1000")
     );
+}
+
+#[test]
+fn with_another_broker_by_each_transport() {
+    let Some(listeners) = Listeners::start() else {
+        return;
+    };
+    let authority = listeners.mosquitto.dir.path().join("ca.crt");
+    for (scheme, listener) in [
+        ("mqtt", Listener::Tcp),
+        ("mqtts", Listener::Tls),
+        ("ws", Listener::Ws),
+        ("wss", Listener::Wss),
+    ] {
+        let url = format!("{scheme}://localhost:{}", listeners.port(listener));
+        let mut args = vec!["demo", "--count", "20", "--versions", "311,5", "-L", &url];
+        if scheme.ends_with('s') && scheme != "ws" {
+            args.extend(["--cafile", authority.to_str().unwrap()]);
+        }
+        let finished = mqtt(&args).wait().ok();
+        let expected = expected(&[scheme], &["3.1.1", "5.0"], "20");
+        assert_eq!(rows(finished.stdout()), expected);
+    }
+}
+
+#[test]
+fn one_transport_of_the_embedded_broker() {
+    let finished = mqtt(&["demo", "--count", "5", "--versions", "5", "--ws"])
+        .wait()
+        .ok();
+    assert_eq!(rows(finished.stdout()), expected(&["ws"], &["5.0"], "5"));
 }
 
 #[test]

@@ -16,3 +16,4 @@ mod scripted;
 mod session;
 mod shell;
 mod support;
+mod transports;

@@ -81,15 +81,133 @@ fn refusals() {
 #[test]
 fn servers_that_are_no_brokers() {
     fails(
-        &[b"HTTP/1.1 400 Bad Request\r\n\r\n"],
+        &[b"SSH-2.0-OpenSSH_9.2\r\n"],
         &SUB,
         "does not speak MQTT as it should",
+    );
+    fails(
+        &[b"HTTP/1.1 400 Bad Request\r\n\r\n"],
+        &SUB,
+        "the server speaks HTTP. Connect by WebSocket with --ws, or with ws:// in --url.",
+    );
+    fails(
+        &[b"\x15\x03\x01\0\x02\x02\x46"],
+        &SUB,
+        "the server speaks TLS. Connect with TLS by --cafile or --tls-use-os-certs, or by",
     );
     fails(
         &[b""],
         &SUB,
         "has closed the connection in place of an answer",
     );
+}
+
+#[test]
+fn servers_that_have_no_websocket() {
+    let sub = [&SUB[..], &["--ws"]].concat();
+    for (answer, expected) in [
+        (
+            &b"HTTP/1.1 404 Not Found\r\n\r\n"[..],
+            "the server answered HTTP 404 Not Found instead of 101. \
+             Choose another path with --ws-path, or in --url.",
+        ),
+        (
+            b"HTTP/1.1 401 Unauthorized\r\n\r\n",
+            "instead of 101. Give a user name and a password, and --ws-basic-auth.",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            "the server answered HTTP 200 OK instead of 101.",
+        ),
+        (
+            b"\x20\x02\0\0",
+            "the server does not speak HTTP on this port. Is this port for WebSockets?",
+        ),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+              Connection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n\r\n",
+            "the server's Sec-WebSocket-Accept does not belong to our key.",
+        ),
+        (b"", "Is this port for WebSockets?"),
+    ] {
+        // It lives as long as the process, which is not long.
+        let answers: &'static [&'static [u8]] = Box::leak(Box::new([answer]));
+        fails(answers, &sub, expected);
+    }
+}
+
+#[test]
+fn proxies_that_are_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let nobody = format!("http://127.0.0.1:{port}");
+    let line = mqtt(&[&SUB[..], &["--proxy", &nobody]].concat())
+        .wait()
+        .failed(1);
+    assert!(line.contains(": no proxy: "), "{line}");
+    assert!(line.ends_with(" Check --proxy."), "{line}");
+
+    for (answer, expected) in [
+        (
+            &b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"[..],
+            "Give them in --proxy, before the host: http://user:password@host.",
+        ),
+        (
+            b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
+            "with status 502. Check --proxy.",
+        ),
+        (b"\x20\x02\0\0", "Check --proxy."),
+        (b"", "Check --proxy."),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = format!("http://{}", listener.local_addr().unwrap());
+        let serving = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert_ne!(stream.read(&mut [0; 1000]).unwrap(), 0);
+            stream.write_all(answer).unwrap();
+        });
+        let line = mqtt(&[&SUB[..], &["--proxy", &proxy]].concat())
+            .wait()
+            .failed(1);
+        assert!(line.ends_with(expected), "{line}");
+        serving.join().unwrap();
+    }
+}
+
+/// Whoever accepts a connection and then says nothing is not waited for without end.
+#[test]
+fn silent_servers() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let cases = [
+        (&[][..], "but does not answer. Is it an MQTT broker?"),
+        (
+            &["--insecure"],
+            "in the TLS handshake. Is this port for TLS?",
+        ),
+        (
+            &["--ws"],
+            "in the WebSocket handshake. Is this port for WebSockets?",
+        ),
+    ];
+    let running = cases.map(|(args, expected)| {
+        let args = [&SUB[..], &["-h", "127.0.0.1", "-p", &port], args].concat();
+        (mqtt(&args), expected)
+    });
+    for (running, expected) in running {
+        let line = running.wait().failed(1);
+        assert!(line.ends_with(expected), "{line}");
+    }
+    for args in [&[][..], &["--insecure"], &["--ws"]] {
+        let args = [&SUB[..], &["-h", "127.0.0.1", "-p", &port, "-W", "1"], args].concat();
+        let finished = mqtt(&args).wait();
+        assert_eq!(
+            (finished.code, &*finished.stderr),
+            (Some(27), ""),
+            "{args:?}"
+        );
+    }
 }
 
 #[test]

@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 
 use mqtt_client::Version;
+#[cfg(feature = "demo")]
+use mqtt_client::uri::Scheme;
 
 use super::command::{Finished, Running};
 use super::{TempDir, program, wait_for};
 
 #[cfg(feature = "demo")]
+#[expect(dead_code, reason = "the library is tested elsewhere over TLS")]
 #[path = "../../../src/demo/broker.rs"]
 mod embedded;
 
@@ -111,7 +114,7 @@ impl AnyBroker {
         match self {
             Self::Mosquitto(broker) => broker.address(),
             #[cfg(feature = "demo")]
-            Self::Embedded(broker) => broker.address(),
+            Self::Embedded(broker) => broker.address(Scheme::Mqtt),
         }
     }
 

@@ -1,12 +1,13 @@
 //! What goes wrong, in sentences that say what to do.
 
+mod connect;
+
 use std::fmt::Display;
 use std::io;
 
 use mqtt_client::blocking;
 use mqtt_core::wire::{ConnAck, Disconnect, EncodeError, Properties, Property, ReasonCode};
 use mqtt_core::{Config, Error, Timeout, UsageError};
-use transport_tcp::ConnectError;
 
 use crate::args::Target;
 
@@ -57,35 +58,6 @@ impl Failure {
             exit: 128 + number,
             ..Self::new("")
         }
-    }
-
-    /// No TCP connection.
-    pub(crate) fn connect(target: &Target, error: &ConnectError) -> Self {
-        let other = if target.is_url {
-            "Choose another in --url."
-        } else {
-            "Choose another with --host and --port."
-        };
-        Self::new(match error.kind() {
-            io::ErrorKind::ConnectionRefused => format!(
-                "Could not connect to {target}: connection refused. \
-                 Is a broker running there? {other}"
-            ),
-            io::ErrorKind::TimedOut => format!(
-                "Could not connect to {target}: no answer. \
-                 Check the address, and whether a firewall is in the way. {other}"
-            ),
-            io::ErrorKind::NotFound if error.tried().is_empty() => format!(
-                "Could not find the host {}: no address is known for this name. \
-                 Check its spelling. {other}",
-                target.host
-            ),
-            _ => {
-                let cause = std::error::Error::source(error).map(ToString::to_string);
-                let cause = cause.unwrap_or_else(|| error.to_string());
-                format!("Could not connect to {target}: {cause}. {other}")
-            }
-        })
     }
 
     /// The broker's refusal of the connection.
@@ -148,10 +120,15 @@ impl Failure {
         let sentence = match error {
             E::Closed if is_connecting => format!(
                 "{target} has closed the connection in place of an answer. If it is an MQTT \
-                 broker, it may not speak this version: choose another with --protocol-version."
+                 broker, it may not speak this version: choose another with --protocol-version.{}",
+                if target.endpoint.scheme.is_tls() {
+                    ""
+                } else {
+                    " If it wants TLS, say so with --cafile or --tls-use-os-certs, or in --url."
+                }
             ),
             E::Closed => format!("The broker at {target} has closed the connection."),
-            E::Stream(error) => format!("The connection to {target} has failed: {error}."),
+            E::Stream(error) => return Self::stream(target, error),
             E::Protocol(Error::Timeout(Timeout::Connect)) => format!(
                 "{target} has accepted the connection but does not answer. Is it an MQTT broker?"
             ),
