@@ -29,6 +29,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct Client<'b, S> {
     core: mqtt_core::Client<'b>,
     rx: RxBuf<'b>,
+    /// The size of the receive buffer.
+    capacity: usize,
     clock: Clock,
     stream: Option<S>,
     #[cfg(feature = "journal")]
@@ -48,9 +50,10 @@ pub struct Client<'b, S> {
 impl<'b, S: Stream> Client<'b, S> {
     /// A client that is not connected, in the memory that a storage's `split` lends.
     #[must_use]
-    pub fn new(config: Config<'b>, (rx, buffers): (RxBuf<'b>, Buffers<'b>)) -> Self {
+    pub fn new(config: Config<'b>, (mut rx, buffers): (RxBuf<'b>, Buffers<'b>)) -> Self {
         Self {
             core: mqtt_core::Client::new(config, buffers),
+            capacity: rx.space().len(),
             rx,
             clock: Clock::new(),
             stream: None,
@@ -191,15 +194,17 @@ impl<'b, S: Stream> Client<'b, S> {
     ) -> Result<Option<(Event<'_>, &mut mqtt_core::Client<'b>)>, Error<S::Error>> {
         if self.is_drained {
             self.answer()?;
-            let is_held_back = self.core.journal().next().is_some();
+            let may_make_room =
+                !self.core.transmit().is_empty() && self.rx.space().len() < self.capacity;
+            let is_held_back = may_make_room || self.core.journal().next().is_some();
             let patience = if self.is_reading {
                 Duration::ZERO
             } else {
                 STALLED_WRITE
             };
             self.send(timeout.unwrap_or(patience).min(patience))?;
-            // What was received and held back for the journal is looked at next, and a payload that
-            // the application has to send is not to be waited for.
+            // What was received and held back, for room or for the journal, is looked at next, and a
+            // payload that the application has to send is not to be waited for.
             self.receive(if is_held_back || self.core.payload().is_some() {
                 Some(Duration::ZERO)
             } else {

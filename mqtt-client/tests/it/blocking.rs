@@ -92,7 +92,7 @@ pub(crate) fn connack() -> Vec<u8> {
 }
 
 /// The packets in `bytes`, by their names.
-fn names(mut bytes: &[u8]) -> Vec<String> {
+pub(crate) fn names(mut bytes: &[u8]) -> Vec<String> {
     let mut names = Vec::new();
     while let Some((packet, n)) = Packet::decode(bytes, VERSION).unwrap() {
         names.push(packet.packet_type().to_string());

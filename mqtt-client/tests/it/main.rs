@@ -18,6 +18,7 @@ mod journal;
 mod matrix;
 #[cfg(feature = "net")]
 mod net;
+mod layers;
 mod payload;
 mod restart;
 #[cfg(feature = "scram")]

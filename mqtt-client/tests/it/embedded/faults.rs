@@ -424,7 +424,7 @@ fn disconnect_waits_for_the_server_to_close_its_side() {
     let mut client = Client::new(Config::new("c"), storage.split(), world.timer());
     let mut connection = connected(&world, &mut client);
     world.stays_open.set(true);
-    for _ in 0..10 {
+    for _ in 0..100 {
         world.say(Publish::new("a", b"nobody listens any more"));
     }
     let result = world.run(connection.disconnect(Duration::from_secs(10)));
