@@ -237,7 +237,7 @@ pub(crate) struct Bracketed<'a>(pub(crate) &'a str);
 impl fmt::Display for Bracketed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            host if host.contains(':') => write!(f, "[{host}]"),
+            host if host.contains(':') && !host.starts_with('[') => write!(f, "[{host}]"),
             host => f.write_str(host),
         }
     }

@@ -133,6 +133,7 @@ pub struct Options {
     #[cfg(feature = "proxy")]
     pub proxy: Option<Proxy>,
     /// How long all of it may take; 10 seconds by default, and [`Duration::MAX`] is without end.
+    /// The TCP connection has a limit of its own besides.
     ///
     /// Only [`connect`](fn@connect) may take longer, because the system's resolver of names cannot
     /// be interrupted and has time-outs of its own.
@@ -194,7 +195,7 @@ impl Options {
         }
         let mut options = self.ws.clone();
         options.path.clone_from(&endpoint.path);
-        if self.ws_basic_auth {
+        if self.ws_basic_auth && (endpoint.username.is_some() || endpoint.password.is_some()) {
             let password = endpoint.password.clone().unwrap_or_default();
             let password = String::from_utf8(password)
                 .map_err(|_| Error::Request(transport_ws::RequestError::Credentials))?;

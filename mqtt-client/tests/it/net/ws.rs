@@ -45,11 +45,11 @@ fn at(port: u16) -> Endpoint {
 
 #[test]
 fn bytes_go_both_ways() {
-    let server = Server::start(WAYS.len(), |stream| {
+    let server = Server::start(2 * WAYS.len(), |stream| {
         serve(stream, |request| {
             assert_eq!(request.uri(), "/mqtt");
             assert_eq!(header(request, "Sec-WebSocket-Protocol"), Some("mqtt"));
-            // These are for the MQTT server.
+            // The user is for the MQTT server, or there is none.
             assert_eq!(header(request, "Authorization"), None);
         });
     });
@@ -57,8 +57,13 @@ fn bytes_go_both_ways() {
     let endpoint = format!("ws://user:secret@127.0.0.1:{port}")
         .parse()
         .unwrap();
+    let options = Options {
+        ws_basic_auth: true,
+        ..Options::default()
+    };
     for way in WAYS {
         way(&endpoint, &Options::default()).unwrap();
+        way(&at(port), &options).unwrap();
     }
     server.join();
 }
