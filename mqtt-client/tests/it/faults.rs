@@ -11,6 +11,7 @@ use mqtt_client::uri::Endpoint;
 use mqtt_client::{Config, Event, HeapStorage};
 use testkit::{Certificates, Direction, End, Faults, Identity, Listener, Listeners, Proxy};
 use transport_tls::{Connector, Roots, Source};
+use tungstenite::WebSocket;
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::HeaderValue;
 
@@ -97,21 +98,28 @@ fn answer(mut stream: TcpStream, bytes: &[u8]) {
     while matches!(stream.read(&mut buf), Ok(1..)) {}
 }
 
+/// The server's side of a WebSocket, with this sub-protocol.
+pub(crate) fn accept<S: Read + Write>(
+    stream: S,
+    protocol: Option<&'static str>,
+) -> Option<WebSocket<S>> {
+    #[expect(clippy::result_large_err, reason = "it is tungstenite's")]
+    let agree = |_: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
+        if let Some(protocol) = protocol {
+            let protocol = HeaderValue::from_static(protocol);
+            response
+                .headers_mut()
+                .insert("Sec-WebSocket-Protocol", protocol);
+        }
+        Ok(response)
+    };
+    tungstenite::accept_hdr(stream, agree).ok()
+}
+
 /// A web server that agrees to a WebSocket, with this sub-protocol, and then says this.
 fn web(protocol: Option<&'static str>, then: &'static [u8]) -> u16 {
     serve(move |stream| {
-        #[expect(clippy::result_large_err, reason = "it is tungstenite's")]
-        let agree = |_: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
-            if let Some(protocol) = protocol {
-                let protocol = HeaderValue::from_static(protocol);
-                response
-                    .headers_mut()
-                    .insert("Sec-WebSocket-Protocol", protocol);
-            }
-            Ok(response)
-        };
-        if let Ok(socket) = tungstenite::accept_hdr(&stream, agree) {
-            drop(socket);
+        if accept(&stream, protocol).is_some() {
             answer(stream, then);
         }
     })

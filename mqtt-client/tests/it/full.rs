@@ -16,19 +16,16 @@ use super::drivers::{self, Driver, Job};
 /// The length of a message.
 const LEN: usize = 64 * 1024;
 
-/// How many bytes pass in a second, each way.
-const RATE: u32 = 64 * 1024 * 1024;
-
 /// A server that sends every message of QoS 1 back. While it writes, it reads nothing, so that
 /// nothing moves anymore if the client does the same.
-fn stubborn() -> SocketAddr {
+fn stubborn(serve: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    thread::spawn(move || serve(&listener.accept().unwrap().0));
+    thread::spawn(move || serve(listener.accept().unwrap().0));
     address
 }
 
-fn serve(mut stream: &TcpStream) -> io::Result<()> {
+fn serve(mut stream: impl Read + Write) -> io::Result<()> {
     let mut received = Vec::new();
     let mut buf = vec![0; 256 * 1024];
     let mut id = 0_u16;
@@ -57,29 +54,36 @@ fn serve(mut stream: &TcpStream) -> io::Result<()> {
                 }
                 _ => {}
             }
+            stream.flush()?;
             done += len;
         }
         received.drain(..done);
     }
 }
 
-/// As many messages each way as the job says, as fast as a slow line allows.
-fn exchange(run: Driver) {
+/// So many messages each way, on a line that passes so many bytes in a second.
+fn exchange(
+    run: Driver,
+    scheme: &str,
+    server: SocketAddr,
+    certificates: &Certificates,
+    (count, rate): (usize, u32),
+) {
     let throttle = Direction {
-        rate: Some(RATE),
+        rate: Some(rate),
         ..Direction::default()
     };
     let faults = Faults {
         up: throttle,
         down: throttle,
     };
-    let proxy = Proxy::with(stubborn(), move |_| faults);
+    let proxy = Proxy::with(server, move |_| faults);
     let job = Job {
-        endpoint: format!("mqtt://{}", proxy.address()).parse().unwrap(),
-        certificates: &Certificates::new(),
+        endpoint: format!("{scheme}://{}", proxy.address()).parse().unwrap(),
+        certificates,
         version: Version::V5,
         qos: QoS::AtLeastOnce,
-        count: 10_000 * factor(),
+        count: count * factor(),
         len: |_| LEN,
         // More than all the buffers on the way have room for.
         window: 1000,
@@ -92,19 +96,134 @@ fn exchange(run: Driver) {
     assert!(proxy.bytes_down() > bytes, "{proxy:?}");
 }
 
+/// Over TCP, 625 MiB each way.
+fn over_tcp(run: Driver) {
+    let amount = (10_000, 64 * 1024 * 1024);
+    exchange(run, "mqtt", stubborn(serve), &Certificates::new(), amount);
+}
+
 #[test]
 fn the_blocking_driver_never_stands_still() {
-    exchange(drivers::blocking);
+    over_tcp(drivers::blocking);
 }
 
 #[cfg(feature = "embedded")]
 #[test]
 fn the_embedded_driver_never_stands_still() {
-    exchange(drivers::embedded);
+    over_tcp(drivers::embedded);
 }
 
 #[cfg(feature = "tokio")]
 #[test]
 fn the_tokio_client_never_stands_still() {
-    exchange(drivers::tokio);
+    over_tcp(drivers::tokio);
+}
+
+/// The layers over TCP keep bytes of their own, in both directions.
+#[cfg(all(feature = "tls", feature = "ws"))]
+mod layers {
+    use std::sync::Arc;
+
+    use transport_tls::rustls::crypto::ring;
+    use transport_tls::rustls::pki_types::PrivateKeyDer;
+    use transport_tls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+    use tungstenite::{Message, WebSocket};
+
+    use super::super::faults::accept;
+    use super::*;
+
+    struct Ws<S> {
+        socket: WebSocket<S>,
+        /// What was received and not read yet.
+        rest: io::Cursor<Vec<u8>>,
+    }
+
+    impl<S: Read + Write> Ws<S> {
+        fn new(stream: S) -> Self {
+            Self {
+                socket: accept(stream, Some("mqtt")).unwrap(),
+                rest: io::Cursor::default(),
+            }
+        }
+    }
+
+    impl<S: Read + Write> Read for Ws<S> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            loop {
+                let n = self.rest.read(buf)?;
+                if n > 0 {
+                    return Ok(n);
+                }
+                match self.socket.read().map_err(io::Error::other)? {
+                    Message::Binary(bytes) => self.rest = io::Cursor::new(bytes.into()),
+                    Message::Close(_) => return Ok(0),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    impl<S: Read + Write> Write for Ws<S> {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            let message = Message::binary(buf.to_vec());
+            self.socket.write(message).map_err(io::Error::other)?;
+            Ok(buf.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.socket.flush().map_err(io::Error::other)
+        }
+    }
+
+    fn tls(
+        certificates: &Certificates,
+        stream: TcpStream,
+    ) -> StreamOwned<ServerConnection, TcpStream> {
+        let chain = vec![certificates.server.certificate_der.clone().into()];
+        let key = PrivateKeyDer::Pkcs8(certificates.server.key_der.clone().into());
+        let config = ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), stream)
+    }
+
+    fn over(run: Driver, scheme: &'static str) {
+        let certificates = Arc::new(Certificates::new());
+        let server = {
+            let certificates = Arc::clone(&certificates);
+            stubborn(move |stream| match scheme {
+                "mqtts" => serve(tls(&certificates, stream)),
+                "ws" => serve(Ws::new(stream)),
+                _ => serve(Ws::new(tls(&certificates, stream))),
+            })
+        };
+        // Still more than the system's buffers take, and a debug build has to encrypt it.
+        exchange(run, scheme, server, &certificates, (400, 16 * 1024 * 1024));
+    }
+
+    #[test]
+    fn the_blocking_driver_never_stands_still() {
+        for scheme in ["mqtts", "ws", "wss"] {
+            over(drivers::blocking, scheme);
+        }
+    }
+
+    #[cfg(feature = "embedded")]
+    #[test]
+    fn the_embedded_driver_never_stands_still() {
+        for scheme in ["mqtts", "ws", "wss"] {
+            over(drivers::embedded, scheme);
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn the_tokio_client_never_stands_still() {
+        for scheme in ["mqtts", "ws", "wss"] {
+            over(drivers::tokio, scheme);
+        }
+    }
 }

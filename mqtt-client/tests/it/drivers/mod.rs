@@ -41,15 +41,6 @@ pub(crate) struct Job<'a> {
 /// Does a job and returns the numbers of the messages that have arrived, in their order.
 pub(crate) type Driver = fn(&Job<'_>) -> Vec<usize>;
 
-/// All of them.
-pub(crate) const DRIVERS: &[(&str, Driver)] = &[
-    ("blocking", blocking),
-    #[cfg(feature = "embedded")]
-    ("embedded", embedded),
-    #[cfg(feature = "tokio")]
-    ("tokio", tokio),
-];
-
 /// Trusts the authority, and has the client's certificate for whoever asks.
 pub(crate) fn options(certificates: &Certificates) -> Options {
     #[cfg(feature = "tls")]
