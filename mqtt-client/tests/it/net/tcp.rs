@@ -69,25 +69,10 @@ fn refused_and_unknown() {
 fn no_answer() {
     let silent = testkit::Silent::bind();
     let endpoint = format!("mqtt://{}", silent.address).parse().unwrap();
-    let tcp = transport_tcp::Options {
-        connect_timeout: SHORT,
-        ..Default::default()
-    };
-    for options in [
-        Options {
-            timeout: SHORT,
-            tcp: transport_tcp::Options {
-                connect_timeout: PATIENCE,
-                ..Default::default()
-            },
-            ..Options::default()
-        },
-        Options {
-            timeout: PATIENCE,
-            tcp,
-            ..Options::default()
-        },
-    ] {
+    for (timeout, connect_timeout) in [(SHORT, PATIENCE), (PATIENCE, SHORT)] {
+        let mut options = Options::default();
+        options.timeout = timeout;
+        options.tcp.connect_timeout = connect_timeout;
         let error = fails(&endpoint, &options);
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(
