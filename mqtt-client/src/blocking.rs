@@ -523,11 +523,13 @@ fn say_last_words<S: Stream>(
     }
 }
 
-/// Waits for the server to close its side after DISCONNECT. Closing at once, with received bytes
+/// Closes our side after DISCONNECT and waits for the server to close its own. Closing at once, with received bytes
 /// not read, would reset the connection, and the server might lose what was sent last.
 fn linger<S: Stream>(stream: &mut S, clock: &Clock) {
     let end = clock.now() + LAST_WORDS;
     if set_deadline(stream, clock, Some(end)).is_ok() {
+        // Whether the server has heard that, too, makes no difference any more.
+        let _ = stream.close();
         while clock.now() < end {
             match stream.read(&mut [0; 1024]) {
                 Ok(1..) => {}

@@ -26,6 +26,42 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
+//! # Without a heap
+//!
+//! [`embedded::Client`], with feature `embedded`, is asynchronous and allocates nothing, on any
+//! executor, over readers and writers of `embedded-io-async`. Without the default features it is all
+//! there is here, and builds for bare metal.
+//!
+//! ```
+//! # #[cfg(feature = "embedded")]
+//! # mod example {
+//! use embedded_io_async::{Read, Write};
+//! use mqtt_client::embedded::{Client, Timer};
+//! use mqtt_client::{Config, Error, Event, Filter, Message, QoS, Storage};
+//!
+//! async fn thermostat<R: Read, W: Write<Error = R::Error>>(
+//!     reader: R, // `TcpSocket::split` of embassy-net gives both, for instance,
+//!     writer: W,
+//!     timer: impl Timer, // and `EmbassyTimer` is the timer that goes with it.
+//! ) -> Result<(), Error<R::Error>> {
+//!     let mut storage = Storage::<512, 1024, 4>::new(); // bytes in, bytes out, messages in flight
+//!     let mut client = Client::new(Config::new("thermostat"), storage.split(), timer);
+//!     let mut connection = client.connect(reader, writer)?;
+//!     loop {
+//!         match connection.poll().await? {
+//!             Some((Event::Connected(_), core)) => {
+//!                 core.subscribe(&[Filter::new("room/+/temperature", QoS::AtLeastOnce)])?;
+//!             }
+//!             Some((Event::Publish(reading), core)) if reading.payload == b"cold" => {
+//!                 core.publish(&Message::new("heating", b"on").qos(QoS::ExactlyOnce))?;
+//!             }
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//! # }
+//! ```
+//!
 //! # Extended authentication
 //!
 //! In 5.0 a connection may begin with an exchange of AUTH packets. With
@@ -73,6 +109,8 @@
 //! - `net`: URIs, in `uri`, and connecting to what they name, in `net`; with `tls` and `ws`, also to
 //!   `mqtts`, `ws` and `wss`.
 //! - `proxy`: connecting through HTTP and SOCKS5 proxies, in `net`.
+//! - `embedded`: `embedded::Client`, asynchronous and without a heap; does without `std`.
+//! - `embassy`: `embedded::EmbassyTimer`, for `embedded` with embassy-time.
 //! - `journal`: `journal::FileJournal`, for sessions that survive the process and the power.
 //! - `scram`: `auth::Scram`, the method SCRAM-SHA-256.
 

@@ -12,11 +12,24 @@ pub trait Stream: embedded_io::Read + embedded_io::Write {
     /// # Errors
     /// If the stream cannot keep deadlines.
     fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), Self::Error>;
+
+    /// Tells the other side that nothing more follows, if the stream has a way to say so. What it
+    /// still sends can be read.
+    ///
+    /// # Errors
+    /// If that cannot be sent, or not before the deadline.
+    fn close(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 impl<S: Stream> Stream for &mut S {
     fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), Self::Error> {
         (**self).set_deadline(deadline)
+    }
+
+    fn close(&mut self) -> Result<(), Self::Error> {
+        (**self).close()
     }
 }
 
@@ -36,6 +49,10 @@ impl<S: Stream> Stream for transport_tls::blocking::TlsStream<S> {
             .set_deadline(deadline)
             .map_err(transport_tls::Error::Stream)
     }
+
+    fn close(&mut self) -> Result<(), Self::Error> {
+        Self::close(self)
+    }
 }
 
 #[cfg(feature = "ws")]
@@ -45,5 +62,9 @@ impl<S: Stream> Stream for transport_ws::blocking::WsStream<S> {
         stream
             .set_deadline(deadline)
             .map_err(transport_ws::Error::Io)
+    }
+
+    fn close(&mut self) -> Result<(), Self::Error> {
+        Self::close(self)
     }
 }

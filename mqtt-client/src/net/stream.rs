@@ -134,4 +134,8 @@ impl crate::Stream for Stream {
     fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
         each!(self, stream => crate::Stream::set_deadline(stream, deadline))
     }
+
+    fn close(&mut self) -> io::Result<()> {
+        each!(self, stream => crate::Stream::close(stream))
+    }
 }
