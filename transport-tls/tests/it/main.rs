@@ -6,7 +6,7 @@ mod asynchronous;
 mod blocking;
 mod certificates;
 mod config;
-#[cfg(feature = "embedded")]
+#[cfg(all(feature = "embedded", feature = "tokio"))]
 mod embedded;
 mod resumption;
 mod server;

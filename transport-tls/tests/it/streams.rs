@@ -66,3 +66,31 @@ impl<S: Write<Error = std::io::Error>> Write for Fussy<S> {
         self.inner.flush()
     }
 }
+
+/// A half of a tokio stream, with the other traits.
+#[cfg(all(feature = "tokio", feature = "embedded"))]
+#[derive(Debug)]
+pub(crate) struct Half<T>(pub(crate) T);
+
+#[cfg(all(feature = "tokio", feature = "embedded"))]
+impl<T> ErrorType for Half<T> {
+    type Error = std::io::Error;
+}
+
+#[cfg(all(feature = "tokio", feature = "embedded"))]
+impl<T: tokio::io::AsyncRead + Unpin> embedded_io_async::Read for Half<T> {
+    async fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        tokio::io::AsyncReadExt::read(&mut self.0, buf).await
+    }
+}
+
+#[cfg(all(feature = "tokio", feature = "embedded"))]
+impl<T: tokio::io::AsyncWrite + Unpin> embedded_io_async::Write for Half<T> {
+    async fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        tokio::io::AsyncWriteExt::write(&mut self.0, buf).await
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        tokio::io::AsyncWriteExt::flush(&mut self.0).await
+    }
+}
