@@ -31,7 +31,7 @@ impl Foreign {
     /// Looks at the first bytes of a server.
     fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
-            // An alert, which is what TLS has to say to other protocols. A CONNACK begins with 0x20.
+            // An alert, which is what TLS has to say to other protocols.
             [0x15, 3, ..] => Some(Self::Tls),
             [b'H', b'T', b'T', b'P', ..] => Some(Self::Http),
             _ => None,
@@ -76,10 +76,10 @@ impl ErrorType for Link {
 impl Read for Link {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = Read::read(&mut self.stream, buf)?;
-        if std::mem::take(&mut self.is_new) {
-            if let Some(foreign) = Foreign::of(&buf[..n]) {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, foreign));
-            }
+        if std::mem::take(&mut self.is_new)
+            && let Some(foreign) = Foreign::of(&buf[..n])
+        {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, foreign));
         }
         if let Some([received, _]) = &mut self.trace {
             received.pass(&buf[..n], show);

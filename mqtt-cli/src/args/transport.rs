@@ -1,4 +1,4 @@
-//! Options of TLS, WebSockets and proxies.
+//! Options of TLS, `WebSocket` and proxies.
 
 use std::env;
 use std::fs;
@@ -22,7 +22,7 @@ pub(crate) struct TransportArgs {
     /// The path of the WebSocket [default: /mqtt]
     #[arg(long, value_name = "PATH", requires = "ws", conflicts_with = "url")]
     pub(super) ws_path: Option<String>,
-    /// A further header for the WebSocket, such as 'Origin: https://example.com'; repeatable
+    /// A further header for the WebSocket, such as 'X-Token: 1234'; repeatable
     #[arg(long, value_name = "HEADER", value_parser = header)]
     ws_header: Vec<(String, String)>,
     /// Show user name and password to the web server, too, by basic authentication

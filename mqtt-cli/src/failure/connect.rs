@@ -101,13 +101,13 @@ impl Failure {
     pub(super) fn stream(target: &Target, error: &io::Error) -> Self {
         let cause = error.get_ref();
         // With TLS 1.3 a client has shown its certificate before it hears what becomes of it.
-        if let Some(error) = cause.and_then(|cause| cause.downcast_ref::<TlsError>()) {
-            if matches!(
+        if let Some(error) = cause.and_then(|cause| cause.downcast_ref::<TlsError>())
+            && matches!(
                 error,
                 TlsError::ClientCertificateRequired | TlsError::ClientCertificateRefused(_)
-            ) {
-                return Self::tls(target, error);
-            }
+            )
+        {
+            return Self::tls(target, error);
         }
         match cause.and_then(|cause| cause.downcast_ref::<Foreign>()) {
             Some(Foreign::Tls) => Self::new(format!(

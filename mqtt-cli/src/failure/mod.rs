@@ -117,8 +117,21 @@ impl Failure {
         is_connecting: bool,
     ) -> Self {
         use blocking::Error as E;
+        // Servers that do not like what they get may be quick to go.
+        let is_closed_at_once = is_connecting
+            && match error {
+                E::Closed => true,
+                E::Stream(error) => matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::BrokenPipe
+                        | io::ErrorKind::UnexpectedEof
+                ),
+                _ => false,
+            };
         let sentence = match error {
-            E::Closed if is_connecting => format!(
+            _ if is_closed_at_once => format!(
                 "{target} has closed the connection in place of an answer. If it is an MQTT \
                  broker, it may not speak this version: choose another with --protocol-version.{}",
                 if target.endpoint.scheme.is_tls() {
@@ -147,7 +160,7 @@ impl Failure {
             error => format!("The connection to {target} has failed: {error}."),
         };
         Self {
-            is_version: is_connecting && matches!(error, E::Closed),
+            is_version: is_closed_at_once,
             ..Self::new(sentence)
         }
     }

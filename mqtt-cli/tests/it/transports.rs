@@ -292,7 +292,7 @@ fn the_wrong_port() {
         (Listener::Tls, &["--ws"], "Is this port for WebSockets?"),
         (Listener::Tls, &wss, "Is this port for WebSockets?"),
         (Listener::Tls, &[], "TLS"),
-        (Listener::Ws, &[], "TLS"),
+        (Listener::Ws, &[], "Connect by WebSocket with --ws"),
     ] {
         let line = broker.publish(listener, args).failed(1);
         assert!(line.contains(advice), "{listener:?} {args:?}: {line}");
@@ -343,7 +343,8 @@ fn a_proxy_that_connects() {
         };
         let up = pass(client.try_clone().unwrap(), server.try_clone().unwrap());
         let down = pass(server, client);
-        (up.join().unwrap(), down.join().unwrap());
+        up.join().unwrap();
+        down.join().unwrap();
         head
     });
     let ca = broker.file("ca.crt");
