@@ -120,7 +120,6 @@ fn the_tokio_client_never_stands_still() {
 }
 
 /// The layers over TCP keep bytes of their own, in both directions.
-#[cfg(all(feature = "tls", feature = "ws"))]
 mod layers {
     use std::sync::Arc;
 

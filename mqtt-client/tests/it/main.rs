@@ -4,17 +4,17 @@ mod auth;
 mod blocking;
 mod cuts;
 mod delivery;
-#[cfg(feature = "net")]
+#[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod drivers;
 #[cfg(feature = "embedded")]
 mod embedded;
 #[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod faults;
-#[cfg(feature = "net")]
+#[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod full;
 #[cfg(feature = "journal")]
 mod journal;
-#[cfg(feature = "net")]
+#[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod matrix;
 #[cfg(feature = "net")]
 mod net;

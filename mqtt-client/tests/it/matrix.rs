@@ -7,16 +7,20 @@ use testkit::{Certificates, Listener, Listeners, RabbitMq};
 use super::drivers::{self, Driver, Job};
 
 /// The schemes, and where there is a server for them.
-const TRANSPORTS: &[(&str, Listener)] = &[
+const TRANSPORTS: [(&str, Listener); 5] = [
     ("mqtt", Listener::Tcp),
-    #[cfg(feature = "tls")]
     ("mqtts", Listener::Tls),
-    #[cfg(feature = "tls")]
     ("mqtts", Listener::MutualTls),
-    #[cfg(feature = "ws")]
     ("ws", Listener::Ws),
-    #[cfg(all(feature = "tls", feature = "ws"))]
     ("wss", Listener::Wss),
+];
+
+const DRIVERS: &[Driver] = &[
+    drivers::blocking,
+    #[cfg(feature = "embedded")]
+    drivers::embedded,
+    #[cfg(feature = "tokio")]
+    drivers::tokio,
 ];
 
 const LEVELS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -48,7 +52,7 @@ fn mosquitto(run: Driver) {
         return;
     };
     let certificates = &listeners.certificates;
-    for &(scheme, listener) in TRANSPORTS {
+    for (scheme, listener) in TRANSPORTS {
         let uri = format!("{scheme}://localhost:{}", listeners.port(listener));
         for version in [Version::V311, Version::V5] {
             for qos in LEVELS {
@@ -90,20 +94,10 @@ fn rabbitmq() {
         return;
     };
     let certificates = Certificates::new();
-    for (scheme, address) in [
-        ("mqtt", rabbit.address()),
-        #[cfg(feature = "ws")]
-        ("ws", rabbit.ws_address()),
-    ] {
+    for (scheme, address) in [("mqtt", rabbit.address()), ("ws", rabbit.ws_address())] {
         let uri = format!("{scheme}://{address}");
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
-            for run in [
-                drivers::blocking,
-                #[cfg(feature = "embedded")]
-                drivers::embedded,
-                #[cfg(feature = "tokio")]
-                drivers::tokio,
-            ] {
+            for &run in DRIVERS {
                 exchange(run, &uri, &certificates, Version::V311, qos);
             }
         }

@@ -5,6 +5,9 @@ use mqtt_client::uri::Scheme;
 use testkit::machine::{PATIENCE, unique};
 use transport_tcp::Options;
 use transport_tcp::tokio::TcpStream;
+use transport_tls::embedded::{Config, Identity, Link};
+use transport_ws::Request;
+use transport_ws::embedded::WsStream;
 
 use super::{Course, Job};
 
@@ -36,25 +39,16 @@ async fn over(job: &Job<'_>) -> Vec<usize> {
     let (reader, writer) = tcp.split();
     match endpoint.scheme {
         Scheme::Mqtt => exchange(job, reader, writer).await,
-        #[cfg(feature = "ws")]
         Scheme::Ws => over_ws(job, reader, writer).await,
-        #[cfg(feature = "tls")]
-        Scheme::Mqtts => over_tls(job, reader, writer).await,
-        #[cfg(all(feature = "tls", feature = "ws"))]
-        Scheme::Wss => over_tls(job, reader, writer).await,
-        #[cfg(not(all(feature = "tls", feature = "ws")))]
-        scheme => panic!("{scheme}"),
+        Scheme::Mqtts | Scheme::Wss => over_tls(job, reader, writer).await,
     }
 }
 
-#[cfg(feature = "tls")]
 async fn over_tls<R, W>(job: &Job<'_>, reader: R, writer: W) -> Vec<usize>
 where
     R: Read,
     W: Write<Error = R::Error>,
 {
-    use transport_tls::embedded::{Config, Identity, Link};
-
     let authorities = [&*job.certificates.ca.certificate_der];
     let config = Config {
         identity: Some(Identity {
@@ -67,22 +61,17 @@ where
     let mut link = Link::new(reader, writer, &mut rx, &mut tx);
     let mut stream = link.connect(&config, rand_core::OsRng).await.unwrap();
     let (reader, writer) = stream.split();
-    #[cfg(feature = "ws")]
     if job.endpoint.scheme.is_ws() {
         return over_ws(job, reader, writer).await;
     }
     exchange(job, reader, writer).await
 }
 
-#[cfg(feature = "ws")]
 async fn over_ws<R, W>(job: &Job<'_>, reader: R, writer: W) -> Vec<usize>
 where
     R: Read,
     W: Write<Error = R::Error>,
 {
-    use transport_ws::Request;
-    use transport_ws::embedded::WsStream;
-
     let request = Request {
         authority: &job.endpoint.host,
         path: &job.endpoint.path,

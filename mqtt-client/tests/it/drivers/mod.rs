@@ -15,6 +15,7 @@ use mqtt_client::uri::Endpoint;
 use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, Version};
 use testkit::Certificates;
 use testkit::machine::unique;
+use transport_tls::{Connector, Identity, Roots, Source};
 
 pub(crate) use blocking::run as blocking;
 #[cfg(feature = "embedded")]
@@ -43,23 +44,17 @@ pub(crate) type Driver = fn(&Job<'_>) -> Vec<usize>;
 
 /// Trusts the authority, and has the client's certificate for whoever asks.
 pub(crate) fn options(certificates: &Certificates) -> Options {
-    #[cfg(feature = "tls")]
-    let tls = {
-        use transport_tls::{Connector, Identity, Options, Roots, Source};
-
-        let Certificates { ca, client, .. } = certificates;
-        Connector::new(&Options {
-            roots: Roots::Only(vec![Source::Pem(ca.certificate.clone().into())]),
-            identity: Some(Identity {
-                certificate: Source::Pem(client.certificate.clone().into()),
-                key: Source::Pem(client.key.clone().into()),
-            }),
-            ..Options::default()
-        })
+    let Certificates { ca, client, .. } = certificates;
+    let tls = transport_tls::Options {
+        roots: Roots::Only(vec![Source::Pem(ca.certificate.clone().into())]),
+        identity: Some(Identity {
+            certificate: Source::Pem(client.certificate.clone().into()),
+            key: Source::Pem(client.key.clone().into()),
+        }),
+        ..transport_tls::Options::default()
     };
     Options {
-        #[cfg(feature = "tls")]
-        tls: Some(tls.unwrap()),
+        tls: Some(Connector::new(&tls).unwrap()),
         ..Options::default()
     }
 }
