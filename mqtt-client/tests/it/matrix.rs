@@ -1,8 +1,10 @@
 //! Every driver over every transport, at every version and QoS.
 
+use std::time::Duration;
+
 use mqtt_client::{QoS, Version};
 use testkit::machine::PATIENCE;
-use testkit::{Certificates, Listener, Listeners, RabbitMq};
+use testkit::{Certificates, Direction, Faults, Listener, Listeners, Proxy, RabbitMq};
 
 use super::drivers::{self, Driver, Job};
 
@@ -69,9 +71,43 @@ fn mosquitto(run: Driver) {
     exchange(run, &uri, certificates, Version::V5, QoS::AtLeastOnce);
 }
 
+/// A driver over every transport, on lines that are slow or pass a few bytes at a time.
+fn bad_lines(run: Driver) {
+    let Some(listeners) = Listeners::start() else {
+        return;
+    };
+    let slow = Direction {
+        delay: Duration::from_millis(20),
+        ..Direction::default()
+    };
+    let narrow = Direction {
+        chunk: Some(1),
+        ..Direction::default()
+    };
+    let both = Direction {
+        chunk: Some(1000),
+        rate: Some(200_000),
+        ..slow
+    };
+    for (scheme, listener) in TRANSPORTS {
+        for (up, down) in [(slow, slow), (narrow, narrow), (both, narrow), (slow, both)] {
+            let faults = Faults { up, down };
+            let proxy = Proxy::with(listeners.address(listener), move |_| faults);
+            let uri = format!("{scheme}://localhost:{}", proxy.address().port());
+            let certificates = &listeners.certificates;
+            exchange(run, &uri, certificates, Version::V5, QoS::ExactlyOnce);
+        }
+    }
+}
+
 #[test]
 fn the_blocking_driver_and_mosquitto() {
     mosquitto(drivers::blocking);
+}
+
+#[test]
+fn the_blocking_driver_on_bad_lines() {
+    bad_lines(drivers::blocking);
 }
 
 #[cfg(feature = "embedded")]
@@ -80,10 +116,22 @@ fn the_embedded_driver_and_mosquitto() {
     mosquitto(drivers::embedded);
 }
 
+#[cfg(feature = "embedded")]
+#[test]
+fn the_embedded_driver_on_bad_lines() {
+    bad_lines(drivers::embedded);
+}
+
 #[cfg(feature = "tokio")]
 #[test]
 fn the_tokio_client_and_mosquitto() {
     mosquitto(drivers::tokio);
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn the_tokio_client_on_bad_lines() {
+    bad_lines(drivers::tokio);
 }
 
 /// Its Maximum QoS is 1, and it has no 5.0.
