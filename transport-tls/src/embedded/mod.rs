@@ -1,4 +1,29 @@
-//! TLS 1.3 without a heap.
+//! TLS 1.3 without a heap, over halves with the [`embedded_io_async`] traits.
+//!
+//! A [`Link`] takes the two halves of a connected socket and memory, and makes a [`TlsStream`] of
+//! them, which lends halves in turn. They can be used at the same time by one task: while the reader
+//! waits, the writer works, and each of them goes on when the other cannot.
+//!
+//! All reads, writes and flushes are cancel-safe, if those of the halves below are: when a future is
+//! dropped before it is done, nothing is lost, and nothing has been taken that was not said to be.
+//! (Those of `read_exact` and `write_all` are not, in any implementation.) `embedded-tls` by itself
+//! does not promise that.
+//!
+//! # Memory
+//!
+//! A TLS record is decrypted in one piece, so the buffer for reading has to hold the largest that
+//! the server sends. Ordinary servers send up to 16,640 bytes. The buffer for writing can be small.
+//!
+//! # What it does not do
+//!
+//! TLS 1.3 with AES-128-GCM and P-256 is what every server of TLS 1.3 has to have. Certificates must
+//! be for keys on P-256 or P-384, and signed with such: for RSA there is no implementation that needs
+//! no heap. A server that changes its keys in the middle, or spreads a message of the handshake over
+//! several records, ends the connection ([`Error::Unsupported`] or [`Error::Protocol`]). Sessions are
+//! not resumed. Of the client's certificates one is sent, without those between it and the authority.
+//!
+//! `embedded-tls` 0.19 panics when a server that has proven who it is sends a message of the
+//! handshake where none belongs. (What others can make it panic with does not get through to it.)
 
 mod error;
 mod pipe;

@@ -359,6 +359,6 @@ fn futures_are_send() {
             .await
             .unwrap();
         stream.write_all(b"ping").await.unwrap();
-        stream.read(&mut [0; 8]).await.unwrap();
+        stream.read_exact(&mut [0; 8]).await.unwrap();
     });
 }

@@ -8,6 +8,8 @@ mod certificates;
 mod config;
 #[cfg(all(feature = "embedded", feature = "tokio"))]
 mod embedded;
+#[cfg(all(feature = "embedded", feature = "tokio"))]
+mod impostor;
 mod resumption;
 mod server;
 mod streams;
