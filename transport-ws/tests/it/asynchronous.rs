@@ -12,10 +12,9 @@ use super::{
     BINARY, CLOSE, PATIENCE, PING, PONG, deframe, echo, frame, pattern, serve, shake_hands, sorted,
 };
 
-/// Runs a test on two threads, so that two tasks do run at once.
+/// Runs a test on one thread, so that tasks take turns in an order that does not vary.
 fn run<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
