@@ -129,8 +129,8 @@ impl<'b, S: Stream> Client<'b, S> {
     /// with Unspecified error (0x80), and `poll` fails with [`Error::Authentication`].
     ///
     /// # Errors
-    /// [`auth::Error::Method`], what [`Authenticator::start`] says, and those of
-    /// [`mqtt_core::Client::connect_with`].
+    /// [`auth::Error::Method`](crate::auth::Error::Method), what [`Authenticator::start`] says, and
+    /// those of [`mqtt_core::Client::connect_with`].
     pub fn connect_with(
         &mut self,
         stream: S,
