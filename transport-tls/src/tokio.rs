@@ -16,7 +16,7 @@ impl Connector {
     /// Makes a TLS connection over `stream`, to the server called `host`: a name, or an IP address,
     /// in brackets or not.
     ///
-    /// Dropping the future gives up; [`timeout`](::tokio::time::timeout) limits the time.
+    /// Dropping the future gives up; `tokio::time::timeout` limits the time.
     ///
     /// # Errors
     ///

@@ -72,6 +72,16 @@ pub enum Error {
     Protocol(TlsError),
 }
 
+impl Error {
+    /// Whether it is the stream's and may be gone at the next try, since no byte is lost by it.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Stream(ErrorKind::TimedOut | ErrorKind::Interrupted)
+        )
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

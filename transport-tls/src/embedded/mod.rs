@@ -7,7 +7,9 @@
 //! All reads, writes and flushes are cancel-safe, if those of the halves below are: when a future is
 //! dropped before it is done, nothing is lost, and nothing has been taken that was not said to be.
 //! (Those of `read_exact` and `write_all` are not, in any implementation.) `embedded-tls` by itself
-//! does not promise that.
+//! does not promise that. A time-out of a half below passes up, and the call may be repeated.
+//!
+//! The halves share a cell, so that their futures are not [`Send`].
 //!
 //! # Memory
 //!

@@ -193,7 +193,11 @@ impl<'b, W: Write> Output<'b, W> {
     }
 
     fn failed(&mut self, kind: ErrorKind) -> Error {
-        self.error.insert(Error::Stream(kind)).clone()
+        let error = Error::Stream(kind);
+        if !error.is_passing() {
+            self.error = Some(error.clone());
+        }
+        error
     }
 
     fn push(&mut self, buf: &[u8]) -> Result<usize, Error> {
@@ -234,7 +238,13 @@ impl<R: Read, W> Read for &Pipe<'_, R, W> {
     async fn read(&mut self, buf: &mut [u8]) -> Result<usize, Failed> {
         let mut input = self.input.borrow_mut();
         let result = input.read(buf).await;
-        result.map_err(|error| Failed(input.error.insert(error).kind()))
+        result.map_err(|error| {
+            let kind = error.kind();
+            if !error.is_passing() {
+                input.error = Some(error);
+            }
+            Failed(kind)
+        })
     }
 }
 

@@ -212,6 +212,9 @@ impl<R: Read, W> Read for ReadHalf<'_, '_, R, W> {
             Err(TlsError::InternalError) => Error::EndedByAlert,
             Err(error) => error.into(),
         };
+        if error.is_passing() {
+            return Err(error);
+        }
         // The stream's own error is there already.
         ended(
             self.pipe

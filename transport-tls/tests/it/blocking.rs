@@ -305,7 +305,7 @@ fn time_outs_lose_nothing() {
         let below = Fussy::new(tcp(address));
         let mut stream = connector().connect("localhost", below).unwrap();
         // Only now, since a time-out ends a handshake.
-        stream.get_mut().is_fussy = true;
+        stream.get_ref().is_fussy.set(true);
         let data = pattern(100_000);
         let (mut sent, mut received) = (0, Vec::new());
         let mut buf = [0; 1000];

@@ -374,3 +374,22 @@ fn several_authorities() {
     };
     echoes(&mut connect(&options, "localhost", &Setup::default()).unwrap());
 }
+
+/// Which is ring's, unless told otherwise.
+#[cfg(feature = "aws-lc-rs")]
+#[test]
+fn other_cryptography() {
+    use std::sync::Arc;
+    use transport_tls::rustls::crypto::aws_lc_rs;
+
+    let options = Options {
+        provider: Some(Arc::new(aws_lc_rs::default_provider())),
+        identity: Some(identity(&certificates().client)),
+        ..options()
+    };
+    let setup = Setup {
+        clients: Some(&certificates().ca),
+        ..Setup::default()
+    };
+    echoes(&mut connect(&options, "localhost", &setup).unwrap());
+}

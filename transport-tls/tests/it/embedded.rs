@@ -1,10 +1,12 @@
 //! The stream without a heap, here on tokio.
 
+use core::cell::Cell;
 use core::future::Future;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,7 +23,7 @@ use transport_tls::embedded::{self, Config, Error, Link};
 use transport_tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::server::{Setup, TLS_1_2, TLS_1_3, answers, certificates, plain};
-use crate::streams::Half;
+use crate::streams::{Fussy, Half};
 use crate::{PATIENCE, pattern};
 
 /// What an ordinary server needs.
@@ -605,6 +607,65 @@ async fn dropped_futures_lose_nothing() {
             soon(echo).await.unwrap();
         }
     }
+}
+
+/// Each half below moves one byte at a time or times out, and nothing is lost.
+#[tokio::test]
+async fn time_outs_lose_nothing() {
+    let authorities: &[&[u8]] = &[&certificates().ca.certificate_der];
+    let config = Config::new("localhost", authorities);
+    let (address, server) = Setup::default().echo();
+    let mut tcp = TcpStream::connect_to(&[address], &transport_tcp::Options::default())
+        .await
+        .unwrap();
+    // A time-out ends a handshake.
+    let is_fussy = Rc::new(Cell::new(false));
+    let (reader, writer) = tcp.split();
+    let (mut read_buffer, mut write_buffer) = ([0; READ], [0; WRITE]);
+    let mut link = Link::new(
+        Fussy::with(reader, is_fussy.clone()),
+        Fussy::with(writer, is_fussy.clone()),
+        &mut read_buffer,
+        &mut write_buffer,
+    );
+    let mut stream = soon(link.connect(&config, OsRng)).await.unwrap();
+    is_fussy.set(true);
+    let (mut reader, mut writer) = stream.split();
+    let data = pattern(50_000);
+    let (mut sent, mut received, mut timeouts) = (0, Vec::new(), 0);
+    let mut buf = [0; 1000];
+    let mut times_out = |error: Error| {
+        assert!(
+            matches!(error, Error::Stream(embedded_io::ErrorKind::TimedOut)),
+            "{error}"
+        );
+        timeouts += 1;
+    };
+    soon(async {
+        while received.len() < data.len() {
+            if sent < data.len() {
+                match writer.write(&data[sent..data.len().min(sent + 777)]).await {
+                    Ok(n) => sent += n,
+                    Err(error) => times_out(error),
+                }
+            }
+            if let Err(error) = writer.flush().await {
+                times_out(error);
+                continue;
+            }
+            match reader.read(&mut buf).await {
+                Ok(0) => panic!("ended"),
+                Ok(n) => received.extend_from_slice(&buf[..n]),
+                Err(error) => times_out(error),
+            }
+        }
+    })
+    .await;
+    assert!(received == data);
+    assert!(timeouts > 1000);
+    is_fussy.set(false);
+    stream.close().await.unwrap();
+    server.join().unwrap().unwrap();
 }
 
 /// A reader waits while the writer works, and each goes on when the other cannot.

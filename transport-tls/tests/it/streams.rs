@@ -1,6 +1,8 @@
 //! Streams that misbehave as they may.
 
+use std::cell::Cell;
 use std::io::ErrorKind;
+use std::rc::Rc;
 
 use embedded_io::{ErrorType, Read, Write};
 
@@ -9,7 +11,7 @@ use embedded_io::{ErrorType, Read, Write};
 pub(crate) struct Fussy<S> {
     inner: S,
     state: u32,
-    pub(crate) is_fussy: bool,
+    pub(crate) is_fussy: Rc<Cell<bool>>,
     /// Whether writes find the connection closed.
     pub(crate) is_broken: bool,
     pub(crate) timeouts: u32,
@@ -17,10 +19,14 @@ pub(crate) struct Fussy<S> {
 
 impl<S> Fussy<S> {
     pub(crate) fn new(inner: S) -> Self {
+        Self::with(inner, Rc::default())
+    }
+
+    pub(crate) fn with(inner: S, is_fussy: Rc<Cell<bool>>) -> Self {
         Self {
             inner,
             state: 1,
-            is_fussy: false,
+            is_fussy,
             is_broken: false,
             timeouts: 0,
         }
@@ -31,7 +37,7 @@ impl<S> Fussy<S> {
             .state
             .wrapping_mul(1_664_525)
             .wrapping_add(1_013_904_223);
-        let refuses = self.is_fussy && self.state >> 24 < 32;
+        let refuses = self.is_fussy.get() && self.state >> 24 < 32;
         self.timeouts += u32::from(refuses);
         !refuses
     }
@@ -92,5 +98,30 @@ impl<T: tokio::io::AsyncWrite + Unpin> embedded_io_async::Write for Half<T> {
 
     async fn flush(&mut self) -> std::io::Result<()> {
         tokio::io::AsyncWriteExt::flush(&mut self.0).await
+    }
+}
+
+#[cfg(all(feature = "tokio", feature = "embedded"))]
+impl<S: embedded_io_async::Read<Error = std::io::Error>> embedded_io_async::Read for Fussy<S> {
+    async fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        if !self.is_in_the_mood() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        let n = buf.len().min(1);
+        self.inner.read(&mut buf[..n]).await
+    }
+}
+
+#[cfg(all(feature = "tokio", feature = "embedded"))]
+impl<S: embedded_io_async::Write<Error = std::io::Error>> embedded_io_async::Write for Fussy<S> {
+    async fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        if !self.is_in_the_mood() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.inner.write(&buf[..buf.len().min(1)]).await
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush().await
     }
 }
