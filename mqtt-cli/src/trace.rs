@@ -107,6 +107,10 @@ impl Stream for Link {
     fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
         Stream::set_deadline(&mut self.stream, deadline)
     }
+
+    fn close(&mut self) -> io::Result<()> {
+        Stream::close(&mut self.stream)
+    }
 }
 
 /// The packets that go one way.
