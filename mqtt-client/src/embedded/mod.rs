@@ -42,7 +42,7 @@
 //!
 //! # Journals
 //!
-//! With [`Durability::WriteAhead`](mqtt_core::Durability::WriteAhead) the application writes the
+//! With [`Durability::WriteAhead`] the application writes the
 //! records of [`mqtt_core::Client::journal`] before each [`poll`](Connection::poll). What depends
 //! on them waits.
 
@@ -54,7 +54,7 @@ use core::task::Poll;
 use core::time::Duration;
 
 use embedded_io_async::{Error as _, ErrorKind, Read, Write};
-use mqtt_core::{Buffers, Config, Event, Instant, RxBuf, UsageError};
+use mqtt_core::{Buffers, Config, Durability, Event, Instant, RxBuf, UsageError};
 
 #[cfg(feature = "embassy")]
 pub use timer::EmbassyTimer;
@@ -62,8 +62,8 @@ pub use timer::Timer;
 
 use crate::Error;
 
-/// How long reading pauses for the stream to send what reading has left it to send, and for the
-/// application while the receive buffer is full.
+/// How long reading pauses for the stream to send what reading has left it to send, and how long a
+/// call waits while it may be the application that something waits for.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long the last bytes of a failed connection may take, or the server to close its side.
@@ -74,15 +74,18 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct Client<'b, T> {
     core: mqtt_core::Client<'b>,
     rx: RxBuf<'b>,
+    /// The size of the receive buffer.
+    capacity: usize,
     timer: T,
 }
 
 impl<'b, T: Timer> Client<'b, T> {
     /// A client that is not connected, in the memory that a storage's `split` lends.
     #[must_use]
-    pub fn new(config: Config<'b>, (rx, buffers): (RxBuf<'b>, Buffers<'b>), timer: T) -> Self {
+    pub fn new(config: Config<'b>, (mut rx, buffers): (RxBuf<'b>, Buffers<'b>), timer: T) -> Self {
         Self {
             core: mqtt_core::Client::new(config, buffers),
+            capacity: rx.space().len(),
             rx,
             timer,
         }
@@ -114,7 +117,6 @@ impl<'b, T: Timer> Client<'b, T> {
             stream: Some((reader, writer)),
             state: State::Open,
             is_drained: false,
-            is_held_back: false,
             is_unflushed: false,
             pause: None,
         })
@@ -129,8 +131,6 @@ pub struct Connection<'c, 'b, R, W, T> {
     state: State,
     /// True if the core has nothing more to say of what was received.
     is_drained: bool,
-    /// True if that may be because records are to be written first.
-    is_held_back: bool,
     /// True if the stream may hold bytes that it has not sent.
     is_unflushed: bool,
     /// Until when a read does not help, unless the stream is flushed before.
@@ -186,9 +186,8 @@ where
             self.say_last_words(end).await;
             return Err(error.into());
         }
-        let is_written = self.is_held_back && self.client.core.journal().next().is_none();
         let is_leaving = matches!(self.state, State::Leaving);
-        if is_leaving || self.is_drained && !is_written {
+        if is_leaving || self.is_drained {
             if self.client.core.is_closed() && !self.is_unflushed {
                 self.end();
                 return Err(Error::Closed);
@@ -198,7 +197,9 @@ where
         if is_leaving {
             return Ok(None);
         }
-        let Client { core, rx, timer } = &mut *self.client;
+        let Client {
+            core, rx, timer, ..
+        } = &mut *self.client;
         let now = timer.now();
         match rx.poll(core, now) {
             Ok(Some(event)) => {
@@ -207,7 +208,6 @@ where
             }
             Ok(None) => {
                 self.is_drained = true;
-                self.is_held_back = core.journal().next().is_some();
                 Ok(None)
             }
             Err(error) => {
@@ -381,7 +381,12 @@ where
         payload: &[u8],
         at: Option<Instant>,
     ) -> Result<Turn, Error<R::Error>> {
-        let Client { core, rx, timer } = &mut *self.client;
+        let Client {
+            core,
+            rx,
+            capacity,
+            timer,
+        } = &mut *self.client;
         let Some((reader, writer)) = &mut self.stream else {
             return Err(UsageError::NotConnected.into());
         };
@@ -401,7 +406,10 @@ where
         };
         let is_writing = !bytes.is_empty();
         let is_flushing = self.is_unflushed;
-        let pause = if is_full {
+        // The application may have to acknowledge or to write records first, and then nothing else
+        // tells that what was received can be looked at.
+        let is_durable = core.durability() == Durability::WriteAhead;
+        let pause = if is_full || is_durable && space.len() < *capacity {
             Some(now + PAUSE)
         } else {
             self.pause

@@ -284,6 +284,7 @@ fn what_waits_for_the_journal_does_not_wait_for_the_server() {
     assert!(due > 0);
     connection.core().journaled(due);
     let event = next(&world, &mut connection).unwrap();
+    assert!(world.now() <= 20);
     assert!(event.starts_with("Publish"), "{event}");
 }
 
