@@ -141,6 +141,9 @@ impl Client {
             {
                 return Ok(connected.clone());
             }
+            if state.phase == Phase::Closed {
+                return Err(ConnectionError::Requested);
+            }
             let (sender, answer) = oneshot::channel();
             state.connect(Wanted::Once, Some(sender));
             answer

@@ -163,7 +163,7 @@ impl<'t> Connection<'t> {
         {
             self.shared.occurred(&mut state, &event);
         }
-        self.shared.room_returned(&state);
+        state.waiters.wake();
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionError> {
@@ -337,7 +337,7 @@ impl<'t> Connection<'t> {
         };
         self.shared.set_status(Status::Connected(connected.clone()));
         state.connect_answered(&Ok(connected));
-        self.shared.room_returned(state);
+        state.waiters.wake();
     }
 
     /// Gives a message to the subscriptions that it is for.
@@ -419,9 +419,7 @@ impl<'t> Connection<'t> {
             }
         }
         if state.phase == Phase::Online {
-            if state.hand_over_queue(now) {
-                self.shared.room_returned(state);
-            }
+            state.hand_over_queue(now);
             state.request();
         }
         let Some(closing) = &state.closing else {
@@ -566,7 +564,7 @@ fn stream_error(error: io::Error) -> ConnectionError {
 fn inboxes(state: &State, publish: &Publish<'_>) -> Vec<Arc<Inbox>> {
     let mut inboxes = Vec::new();
     state.routes.find(publish.topic, publish, |inbox| {
-        inboxes.push(Arc::clone(inbox))
+        inboxes.push(Arc::clone(inbox));
     });
     inboxes
 }
@@ -597,7 +595,7 @@ impl Shared {
                     Ok(ack.code)
                 };
                 state.resolve(ack.packet_id, outcome);
-                self.room_returned(state);
+                state.waiters.wake();
             }
             Event::Subscribed(suback) => {
                 if let Some(Request::Subscribe(key)) = state.answered(suback.packet_id) {
@@ -611,9 +609,9 @@ impl Shared {
             }
             Event::Lost(id) => {
                 state.lost(*id);
-                self.room_returned(state);
+                state.waiters.wake();
             }
-            Event::Writable => self.room_returned(state),
+            Event::Writable => state.waiters.wake(),
             _ => {}
         }
     }

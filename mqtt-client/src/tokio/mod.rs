@@ -26,7 +26,7 @@
 //! # }
 //! ```
 //!
-//! With feature `net` a server is a URI: `Server::from_uri("mqtts://broker.example")`.
+//! With feature `net` a server is a URI: `Server::from_uri("mqtts://broker.example")?`.
 //!
 //! # What is bounded
 //!
@@ -55,6 +55,7 @@ mod shared;
 mod status;
 mod subscription;
 mod task;
+mod waiters;
 
 pub use client::{Client, SubscribeOptions};
 pub use error::{

@@ -58,6 +58,34 @@ impl Server {
         }
     }
 
+    /// The server that a URI names, such as `mqtts://user:secret@broker.example`; see the module
+    /// [`uri`](crate::uri). Its user name and password are used unless the configuration has some.
+    ///
+    /// # Errors
+    /// The URI is not one of a server.
+    #[cfg(feature = "net")]
+    pub fn from_uri(uri: &str) -> Result<Self, crate::uri::ParseError> {
+        Ok(Self::at(uri.parse()?, crate::net::Options::default()))
+    }
+
+    /// The server at an endpoint, by way of what `options` say.
+    #[cfg(feature = "net")]
+    #[must_use]
+    pub fn at(endpoint: crate::uri::Endpoint, options: crate::net::Options) -> Self {
+        let endpoint = Arc::new(endpoint);
+        let options = Arc::new(options);
+        let name = endpoint.to_string();
+        let shared = Arc::clone(&endpoint);
+        let open = move || {
+            let (endpoint, options) = (Arc::clone(&shared), Arc::clone(&options));
+            async move { crate::net::tokio::connect(&endpoint, &options).await }
+        };
+        Self {
+            endpoint: Some(endpoint),
+            ..Self::new(&name, open)
+        }
+    }
+
     pub(super) fn open(&self) -> impl Future<Output = Result<Box<dyn Stream>, OpenError>> + use<> {
         (self.open)()
     }

@@ -4,12 +4,13 @@
 //! and no allocation, and all that was published until the task gets its turn leaves in one
 //! write. Nobody waits while they hold the lock.
 
+use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use core::task::Waker;
+use core::task::{Poll, Waker};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ::tokio::sync::{Notify, oneshot, watch};
+use ::tokio::sync::{oneshot, watch};
 use bytes::Bytes;
 use mqtt_core::wire::{Ack, EncodeError, Filter, PacketId, QoS, ReasonCode, TopicFilter, Version};
 use mqtt_core::{Error, Instant, Message, UsageError};
@@ -24,12 +25,11 @@ use super::publication::{Outcome, Publication};
 use super::routes::{Request, Routes, SubscribeAnswer};
 use super::status::{Connected, Stats, Status};
 use super::subscription::Received;
+use super::waiters::Waiters;
 
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// There may be room for one who waits to publish.
-    room: Notify,
     /// How many wait for the server to answer or to take something.
     awaited: AtomicUsize,
     /// True while nothing is received because a subscription's queue is full.
@@ -63,8 +63,8 @@ pub(super) struct State {
     large: usize,
     version: Version,
     queue: Queue,
-    /// How many wait for room, in order.
-    waiting: usize,
+    /// Who waits to publish.
+    pub(super) waiters: Waiters,
     /// Counts connections and sessions, so that acknowledgements for earlier ones are known.
     pub(super) connection: u64,
     pub(super) session: u64,
@@ -146,13 +146,12 @@ impl Shared {
             large: options.transmit_buffer / 4,
             version,
             queue: Queue::new(options.offline, version),
-            waiting: 0,
+            waiters: Waiters::default(),
             connection: 0,
             session: 0,
         };
         Self {
             state: Mutex::new(state),
-            room: Notify::new(),
             awaited: AtomicUsize::new(0),
             is_paused: AtomicBool::new(false),
             status: watch::Sender::new(Status::Idle { error: None }),
@@ -185,28 +184,27 @@ impl Shared {
         payload: Option<&Bytes>,
     ) -> Result<Publication, PublishError> {
         let mut turn: Option<Turn> = None;
-        loop {
-            {
-                let mut state = self.lock();
-                if turn.is_some() || state.waiting == 0 {
-                    match state.publish(self, message, payload) {
-                        Err(PublishError::Full) => {}
-                        result => {
-                            // Takes the lock again, for the next one.
-                            drop(state);
-                            return result;
-                        }
-                    }
-                }
-                if turn.is_none() {
-                    state.waiting += 1;
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            let is_next = match &turn {
+                Some(turn) => state.waiters.stay(turn.ticket, cx.waker()),
+                None => state.waiters.is_empty(),
+            };
+            if is_next {
+                match state.publish(self, message, payload) {
+                    Err(PublishError::Full) => {}
+                    result => return Poll::Ready(result),
                 }
             }
-            turn.get_or_insert_with(|| Turn {
-                awaited: Awaited::new(self),
-            });
-            self.room.notified().await;
-        }
+            if turn.is_none() {
+                let ticket = state.waiters.join(cx.waker());
+                drop(state);
+                let awaited = Awaited::new(self);
+                turn = Some(Turn { ticket, awaited });
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// [`publish`](Self::publish) without waiting.
@@ -215,17 +213,10 @@ impl Shared {
         message: &Message<'_>,
     ) -> Result<Publication, PublishError> {
         let mut state = self.lock();
-        if state.waiting > 0 {
+        if !state.waiters.is_empty() {
             return Err(PublishError::Full);
         }
         state.publish(self, message, None)
-    }
-
-    /// Lets one who waits try again.
-    pub(super) fn room_returned(&self, state: &State) {
-        if state.waiting > 0 {
-            self.room.notify_one();
-        }
     }
 
     pub(super) fn acknowledge(&self, message: &mut Received, code: ReasonCode) {
@@ -242,15 +233,13 @@ impl Shared {
 
 /// A place among those who wait for room. At its end the next one tries.
 struct Turn {
+    ticket: u64,
     awaited: Awaited,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let shared = &self.awaited.0;
-        let mut state = shared.lock();
-        state.waiting -= 1;
-        shared.room_returned(&state);
+        self.awaited.0.lock().waiters.leave(self.ticket);
     }
 }
 
@@ -340,15 +329,18 @@ impl State {
         Ok(Some(id))
     }
 
-    /// Hands over what waited for the connection, as far as there is room. True if all is.
-    pub(super) fn hand_over_queue(&mut self, now: Instant) -> bool {
+    /// Hands over what waited for the connection, as far as there is room.
+    pub(super) fn hand_over_queue(&mut self, now: Instant) {
         while let Some(waiting) = self.queue.pop() {
             let result = waiting.hand_over(self.version, now, |message, payload| {
                 self.try_hand_over(message, Some(payload))
             });
             if let Some(Err(Error::Full(_))) = result {
                 self.queue.put_back(waiting);
-                return false;
+                return;
+            }
+            if self.queue.is_empty() {
+                self.waiters.wake();
             }
             let outcome = match result {
                 Some(Ok(None)) => Ok(ReasonCode::Success),
@@ -368,7 +360,6 @@ impl State {
             };
             let _ = waiting.answer.send(outcome);
         }
-        true
     }
 
     /// The part of a large payload that is to be sent next.
@@ -400,6 +391,7 @@ impl State {
         }
         if let Some(large) = self.lent.remove(&id) {
             self.lent_len -= large.payload.len();
+            self.waiters.wake();
         }
         if let Some(answer) = self.publications.remove(&id) {
             let _ = answer.send(outcome);
@@ -553,6 +545,7 @@ impl State {
         self.lent.clear();
         self.queue.clear();
         self.routes.close();
+        self.waiters.wake();
         self.closing = None;
     }
 }

@@ -1,5 +1,7 @@
 //! The drivers through their public API.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod auth;
 mod blocking;
 mod cuts;
@@ -14,11 +16,11 @@ mod faults;
 mod full;
 #[cfg(feature = "journal")]
 mod journal;
+mod layers;
 #[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod matrix;
 #[cfg(feature = "net")]
 mod net;
-mod layers;
 mod payload;
 mod restart;
 #[cfg(feature = "scram")]

@@ -1,0 +1,358 @@
+//! Connections: how they begin, end, and begin again.
+
+use std::time::Duration;
+
+use mqtt_client::mqtt_core::Durability;
+use mqtt_client::mqtt_core::wire::{ConnAck, Disconnect, ReasonCode, Will};
+use mqtt_client::tokio::{Backoff, Client, ConfigError, ConnectionError, Options, Status};
+use mqtt_client::{Config, Message, QoS, Version};
+use tokio::time::{Instant, timeout};
+
+use super::{Net, PATIENCE, until};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn quick() -> Options {
+    Options {
+        backoff: Backoff {
+            initial: SECOND,
+            max: 8 * SECOND,
+        },
+        ..Options::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_configuration_is_copied_whole() {
+    let mut net = Net::new();
+    let client = {
+        let id = String::from("thermostat");
+        let will = Will::new("gone", b"with the wind");
+        let config = Config {
+            username: Some("user"),
+            password: Some(b"secret"),
+            will: Some(will),
+            ..Config::new(&id)
+        };
+        net.client(&config, quick())
+    };
+    client.start();
+    let mut link = net.link(Version::V5).await;
+    assert_eq!(link.next().await, "CONNECT thermostat clean");
+    link.say(ConnAck::new(false, ReasonCode::Success)).await;
+    let mut status = client.status();
+    let connected = |status: &Status| matches!(status, Status::Connected(_));
+    timeout(PATIENCE, status.wait_for(connected))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn configurations_that_are_refused() {
+    let net = Net::new();
+    let refused =
+        |config: &Config<'_>, options| Client::new(config, [net.server()], options).unwrap_err();
+    let config = Config {
+        durability: Durability::WriteAhead,
+        ..Config::new("x")
+    };
+    assert_eq!(refused(&config, quick()), ConfigError::Durability);
+    let config = Config {
+        version: Version::V311,
+        clean_start: false,
+        ..Config::new("")
+    };
+    assert!(matches!(refused(&config, quick()), ConfigError::Config(_)));
+    let none = Client::new(&Config::new("x"), [], quick()).unwrap_err();
+    assert_eq!(none, ConfigError::NoServer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connect_says_why_not_and_leaves_it_at_that() {
+    let mut net = Net::new();
+    net.refuse(1);
+    let client = net.client(&Config::new("x"), quick());
+    let error = client.connect().await.unwrap_err();
+    assert!(matches!(error, ConnectionError::Open(_)), "{error}");
+    assert!(matches!(
+        &*client.status().borrow(),
+        Status::Idle { error: Some(_) }
+    ));
+    let nobody = timeout(100 * SECOND, net.links.recv()).await;
+    assert!(nobody.is_err());
+
+    // The server's refusal is said, too.
+    let (result, ()) = tokio::join!(client.connect(), async {
+        let mut link = net.link(Version::V5).await;
+        link.next().await;
+        link.say(ConnAck::new(false, ReasonCode::NotAuthorized))
+            .await;
+        assert_eq!(link.next().await, "end");
+    });
+    let error = result.unwrap_err().to_string();
+    assert_eq!(error, "the server refuses the connection: not authorized");
+
+    let (result, _link) = tokio::join!(client.connect(), net.accept(false));
+    let connected = result.unwrap();
+    assert_eq!((&*connected.server, &*connected.client_id), ("broker", "x"));
+    assert!(!connected.session_present);
+    // There is one: no other is made.
+    assert_eq!(client.connect().await.unwrap(), connected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_has_an_end() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    let started = Instant::now();
+    let (result, _link) = tokio::join!(client.connect(), net.link(Version::V5));
+    let error = result.unwrap_err().to_string();
+    assert_eq!(error, "the server did not answer CONNECT in time");
+    assert!(started.elapsed() < 13 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn delays_double_and_nothing_skips_them() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    let (result, link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    net.refuse(4);
+    drop(link);
+    let mut status = client.status();
+    let mut last = Instant::now();
+    // Messages that wait do not hurry it.
+    let message = Message::new("t", b"x").qos(QoS::AtLeastOnce);
+    let mut shortest = Duration::ZERO;
+    for longest in [1, 2, 4, 8, 8].map(|seconds| seconds * SECOND) {
+        let delay = loop {
+            timeout(PATIENCE, status.changed()).await.unwrap().unwrap();
+            if let Status::Waiting { delay, .. } = *status.borrow_and_update() {
+                break delay;
+            }
+        };
+        assert!(
+            longest / 2 <= delay && delay <= longest,
+            "{delay:?} {longest:?}"
+        );
+        // The one before was waited for.
+        assert!(last.elapsed() >= shortest, "{:?}", last.elapsed());
+        (last, shortest) = (Instant::now(), delay);
+        let _ = client.publish(&message).await.unwrap();
+    }
+    let mut link = net.accept(false).await;
+    assert_eq!(link.next().await, "PUBLISH 1 t x qos 1");
+}
+
+/// A server that accepts and hangs up at once is not tried again and again without a delay.
+#[tokio::test(start_paused = true)]
+async fn short_connections_do_not_reset_the_delay() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    client.start();
+    let started = Instant::now();
+    for _ in 0..6 {
+        drop(net.accept(false).await);
+    }
+    // 0.5 + 1 + 2 + 4 + 4 seconds at least.
+    assert!(started.elapsed() >= 11 * SECOND, "{:?}", started.elapsed());
+    // One that lasts does.
+    let link = net.accept(false).await;
+    tokio::time::sleep(20 * SECOND).await;
+    drop(link);
+    let started = Instant::now();
+    drop(net.accept(false).await);
+    assert!(started.elapsed() <= SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_server_stands_in() {
+    let (mut one, mut two) = (Net::named("one", 1024), Net::named("two", 1024));
+    let servers = [one.server(), two.server()];
+    let client = Client::new(&Config::new("x"), servers, quick()).unwrap();
+    one.refuse(1);
+    let (connected, link) = tokio::join!(client.connect(), two.accept(false));
+    assert_eq!(&*connected.unwrap().server, "two");
+    // The one that has accepted is tried first.
+    drop(link);
+    let link = two.accept(false).await;
+    two.refuse(1);
+    drop(link);
+    let _link = one.accept(false).await;
+    let mut status = client.status();
+    let is_one = |status: &Status| matches!(status, Status::Connected(c) if &*c.server == "one");
+    timeout(PATIENCE, status.wait_for(is_one))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_taken_over_is_left_to_the_other() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    link.say(Disconnect::new(ReasonCode::SessionTakenOver))
+        .await;
+    assert_eq!(link.next().await, "end");
+    let mut status = client.status();
+    let idle = |status: &Status| matches!(status, Status::Idle { .. });
+    timeout(PATIENCE, status.wait_for(idle))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(timeout(100 * SECOND, net.links.recv()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnect_waits_for_what_is_on_its_way() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let message = Message::new("t", b"x").qos(QoS::AtLeastOnce);
+    let publication = client.publish(&message).await.unwrap();
+    let (result, ()) = tokio::join!(client.disconnect(5 * SECOND), async {
+        assert_eq!(link.next().await, "PUBLISH 1 t x qos 1");
+        link.silence().await;
+        link.puback(1).await;
+        assert_eq!(link.next().await, "DISCONNECT");
+        assert_eq!(link.next().await, "end");
+    });
+    result.unwrap();
+    publication.await.unwrap();
+    // It can be had again.
+    let (result, _link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnect_does_not_wait_for_ever() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let message = Message::new("t", b"x").qos(QoS::AtLeastOnce);
+    let publication = client.publish(&message).await.unwrap();
+    let (result, ()) = tokio::join!(client.disconnect(5 * SECOND), async {
+        assert_eq!(link.next().await, "PUBLISH 1 t x qos 1");
+        assert_eq!(link.next().await, "DISCONNECT");
+        // The server does not close its side.
+        tokio::time::sleep(SECOND * 10).await;
+    });
+    let error = result.unwrap_err().to_string();
+    assert_eq!(error, "disconnected with 1 messages not through");
+    // It stays for the next connection; this session was a clean one, so it may be lost.
+    drop(link);
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    assert!(publication.await.is_err());
+    drop(client);
+    assert_eq!(link.next().await, "DISCONNECT");
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnect_without_a_connection() {
+    let net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    client.disconnect(SECOND).await.unwrap();
+    let _ = client.publish(&Message::new("t", b"x")).await.unwrap();
+    let error = client.disconnect(SECOND).await.unwrap_err().to_string();
+    assert_eq!(error, "disconnected with 1 messages not through");
+    // Nor while the next attempt is waited for.
+    net.refuse(1);
+    client.start();
+    let mut status = client.status();
+    let waiting = |status: &Status| matches!(status, Status::Waiting { .. });
+    timeout(PATIENCE, status.wait_for(waiting))
+        .await
+        .unwrap()
+        .unwrap();
+    client.disconnect(SECOND).await.unwrap_err();
+    let idle = |status: &Status| matches!(status, Status::Idle { .. });
+    timeout(PATIENCE, status.wait_for(idle))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_says_goodbye() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let mut status = client.status();
+    let other = client.clone();
+    drop(client);
+    let _ = other.publish(&Message::new("t", b"x")).await.unwrap();
+    drop(other);
+    assert_eq!(link.next().await, "PUBLISH t x qos 0");
+    assert_eq!(link.next().await, "DISCONNECT");
+    assert_eq!(link.next().await, "end");
+    drop(link);
+    let closed = |status: &Status| matches!(status, Status::Closed);
+    timeout(PATIENCE, status.wait_for(closed))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+/// The end of the runtime is the end of the client: nobody waits for ever.
+#[test]
+fn the_end_of_the_runtime() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let first = runtime();
+    let mut net = Net::new();
+    let client = first.block_on(async { net.client(&Config::new("x"), quick()) });
+    let publication = first.block_on(async {
+        let (result, _link) = tokio::join!(client.connect(), net.accept(false));
+        result.unwrap();
+        client
+            .publish(&Message::new("t", b"x").qos(QoS::AtLeastOnce))
+            .await
+            .unwrap()
+    });
+    drop(first);
+    runtime().block_on(async {
+        assert!(publication.await.is_err());
+        assert!(client.publish(&Message::new("t", b"x")).await.is_err());
+        assert!(client.subscribe("t", QoS::AtMostOnce).await.is_err());
+        assert!(client.connect().await.is_err());
+        client.disconnect(SECOND).await.unwrap();
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn keep_alive() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let started = Instant::now();
+    assert_eq!(timeout(61 * SECOND, link.read()).await.unwrap(), "PINGREQ");
+    assert!(started.elapsed() > 59 * SECOND);
+    // No answer: the connection is given up, and another one made.
+    let _link = net.accept(false).await;
+    until("the second connection", || client.stats().connections == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lie_ends_the_connection_with_its_reason() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    link.puback(7).await;
+    assert_eq!(link.next().await, "DISCONNECT ProtocolError");
+    assert_eq!(link.next().await, "end");
+    drop(link);
+    let _link = net.accept(false).await;
+}

@@ -1,0 +1,143 @@
+//! Full queues.
+
+use std::time::Duration;
+
+use mqtt_client::mqtt_core::wire::ReasonCode;
+use mqtt_client::tokio::{Client, Gap, Options, Overflow, SubscribeOptions, Subscription};
+use mqtt_client::{Config, Filter, Message, QoS};
+use tokio::time::{Instant, timeout};
+
+use super::{Link, Net, PATIENCE, until};
+
+/// A client with a subscription that queues two messages.
+async fn subscribed(net: &mut Net, overflow: Overflow) -> (Client, Subscription, Link) {
+    let client = net.client(&Config::new("x"), Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let filters = [Filter::new("t", QoS::AtMostOnce)];
+    let options = SubscribeOptions {
+        capacity: 2,
+        overflow,
+    };
+    let (subscription, ()) = tokio::join!(client.subscribe_with(&filters, options), async {
+        link.next().await;
+        link.suback(1, &[ReasonCode::Success]).await;
+    });
+    (client, subscription.unwrap(), link)
+}
+
+/// What is there: payloads, and how many are missing where.
+async fn taken(subscription: &mut Subscription) -> String {
+    let mut all = Vec::new();
+    while let Ok(Some(item)) = timeout(Duration::from_millis(10), subscription.recv()).await {
+        all.push(match item {
+            Ok(message) => String::from_utf8(message.payload.to_vec()).unwrap(),
+            Err(Gap::Missed(n)) => format!("-{n}"),
+            Err(gap) => panic!("{gap}"),
+        });
+    }
+    all.join(" ")
+}
+
+#[tokio::test(start_paused = true)]
+async fn newest_or_oldest_are_left_out() {
+    for (overflow, expected) in [
+        (Overflow::DropNewest, "0 1 -3"),
+        (Overflow::DropOldest, "-3 3 4"),
+    ] {
+        let mut net = Net::new();
+        let (client, mut subscription, mut link) = subscribed(&mut net, overflow).await;
+        for n in 0..5 {
+            link.publish("t", &n.to_string(), 0).await;
+        }
+        until("all to arrive", || client.stats().received == 5).await;
+        assert_eq!(taken(&mut subscription).await, expected);
+        assert_eq!(client.stats().missed, 3);
+        link.publish("t", "5", 0).await;
+        assert_eq!(taken(&mut subscription).await, "5");
+    }
+}
+
+/// A consumer that is only slow loses nothing: the server has to wait.
+#[tokio::test(start_paused = true)]
+async fn the_server_waits_for_a_slow_consumer() {
+    let mut net = Net::named("broker", 64);
+    let (client, mut subscription, mut link) = subscribed(&mut net, Overflow::Wait).await;
+    let sending = tokio::spawn(async move {
+        for n in 0..100 {
+            link.publish("t", &n.to_string(), 0).await;
+        }
+        link
+    });
+    for n in 0..100 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(
+            client.stats().received <= n + 16,
+            "{n} {}",
+            client.stats().received
+        );
+        let message = subscription.recv().await.unwrap().unwrap();
+        assert_eq!(message.payload, n.to_string().as_bytes());
+    }
+    assert_eq!(client.stats().missed, 0);
+    sending.await.unwrap();
+}
+
+/// One that has stopped does not stop the others, nor the connection.
+#[tokio::test(start_paused = true)]
+async fn waiting_has_an_end() {
+    let mut net = Net::new();
+    let (client, mut subscription, mut link) = subscribed(&mut net, Overflow::Wait).await;
+    let started = Instant::now();
+    for n in 0..10 {
+        link.publish("t", &n.to_string(), 0).await;
+    }
+    until("all to arrive", || client.stats().received == 10).await;
+    let waited = started.elapsed();
+    assert!((1000..1500).contains(&waited.as_millis()), "{waited:?}");
+    assert_eq!(taken(&mut subscription).await, "0 1 -8");
+    link.publish("t", "10", 0).await;
+    assert_eq!(taken(&mut subscription).await, "10");
+}
+
+/// A consumer that waits for the server's answer gets it, though it lies behind messages that its
+/// own queue has no room for.
+#[tokio::test(start_paused = true)]
+async fn a_consumer_that_waits_for_an_answer_gets_it() {
+    let mut net = Net::new();
+    let (client, mut subscription, mut link) = subscribed(&mut net, Overflow::Wait).await;
+    for n in 0..10 {
+        link.publish("t", &n.to_string(), 0).await;
+    }
+    until("the queue to be full", || client.stats().received == 3).await;
+    let message = Message::new("u", b"x").qos(QoS::AtLeastOnce);
+    let publication = client.publish(&message).await.unwrap();
+    let started = Instant::now();
+    let (result, ()) = tokio::join!(publication, async {
+        assert!(link.next().await.starts_with("PUBLISH 2 u x"));
+        link.puback(2).await;
+    });
+    result.unwrap();
+    assert!(started.elapsed() < Duration::from_millis(500));
+    assert_eq!(taken(&mut subscription).await, "0 1 -8");
+}
+
+/// Above QoS 0 nothing is left out: what is not taken is not acknowledged.
+#[tokio::test(start_paused = true)]
+async fn acknowledged_messages_always_find_room() {
+    for overflow in [Overflow::Wait, Overflow::DropNewest, Overflow::DropOldest] {
+        let mut net = Net::new();
+        let (client, mut subscription, mut link) = subscribed(&mut net, overflow).await;
+        for id in 1..=20 {
+            link.publish("t", &id.to_string(), id).await;
+        }
+        until("all to arrive", || client.stats().received == 20).await;
+        link.silence().await;
+        for id in 1..=20_u16 {
+            let message = timeout(PATIENCE, subscription.recv()).await.unwrap();
+            assert_eq!(message.unwrap().unwrap().payload, id.to_string().as_bytes());
+            assert_eq!(link.next().await, format!("PUBACK {id}"));
+        }
+        assert_eq!(client.stats().missed, 0);
+    }
+}

@@ -1,0 +1,406 @@
+//! Messages from the server: subscriptions, acknowledgements.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use mqtt_client::mqtt_core::Acknowledgement;
+use mqtt_client::mqtt_core::wire::{PacketId, Publish, ReasonCode};
+use mqtt_client::tokio::{Gap, Options, SubscribeError, SubscribeOptions, Subscription};
+use mqtt_client::{Config, Filter, Message, QoS};
+use tokio::time::timeout;
+
+use super::{Link, Net, PATIENCE, until};
+
+const SESSION: Config<'_> = Config {
+    clean_start: false,
+    session_expiry: 3600,
+    ..Config::new("x")
+};
+
+/// The payload of the next message.
+async fn next(subscription: &mut Subscription) -> String {
+    let item = timeout(PATIENCE, subscription.recv())
+        .await
+        .expect("no message");
+    match item {
+        Some(Ok(message)) => String::from_utf8(message.payload.to_vec()).unwrap(),
+        Some(Err(gap)) => format!("{gap:?}"),
+        None => "end".to_owned(),
+    }
+}
+
+async fn granting(link: &mut Link, expected: &str, codes: &[ReasonCode]) {
+    let packet = link.next().await;
+    assert_eq!(packet, expected);
+    let id = packet.split(' ').nth(1).unwrap().parse().unwrap();
+    link.suback(id, codes).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_granted_is_told() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let filters = ["a", "b", "c"].map(|topic| Filter::new(topic, QoS::ExactlyOnce));
+    let (subscription, ()) = tokio::join!(
+        client.subscribe_with(&filters, SubscribeOptions::default()),
+        granting(
+            &mut link,
+            "SUBSCRIBE 1 a b c as 2",
+            &[
+                ReasonCode::GrantedQoS1,
+                ReasonCode::NotAuthorized,
+                ReasonCode::GrantedQoS2
+            ]
+        )
+    );
+    let subscription = subscription.unwrap();
+    let expected = [
+        Ok(QoS::AtLeastOnce),
+        Err(ReasonCode::NotAuthorized),
+        Ok(QoS::ExactlyOnce),
+    ];
+    assert_eq!(subscription.granted(), expected);
+
+    let (refused, ()) = tokio::join!(
+        client.subscribe("d", QoS::AtMostOnce),
+        granting(
+            &mut link,
+            "SUBSCRIBE 2 d as 3",
+            &[ReasonCode::QuotaExceeded]
+        )
+    );
+    let refused = refused.unwrap_err();
+    assert_eq!(
+        refused,
+        SubscribeError::Refused([ReasonCode::QuotaExceeded].into())
+    );
+    assert_eq!(
+        refused.to_string(),
+        "the server refuses the subscription: quota exceeded"
+    );
+    let wrong = client
+        .subscribe("a/#/b", QoS::AtMostOnce)
+        .await
+        .unwrap_err();
+    assert!(matches!(wrong, SubscribeError::Usage(_)));
+    // What was refused does not have to be ended.
+    link.silence().await;
+    drop(subscription);
+    assert_eq!(link.next().await, "UNSUBSCRIBE 3 a b c");
+}
+
+#[tokio::test(start_paused = true)]
+async fn acknowledged_when_taken() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (subscription, ()) = tokio::join!(
+        client.subscribe("t", QoS::AtLeastOnce),
+        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+    );
+    let mut subscription = subscription.unwrap();
+    for (payload, id) in [("a", 1), ("b", 0), ("c", 2), ("d", 3)] {
+        link.publish("t", payload, id).await;
+    }
+    link.silence().await;
+    assert_eq!(next(&mut subscription).await, "a");
+    assert_eq!(link.next().await, "PUBACK 1");
+    link.silence().await;
+    assert_eq!(next(&mut subscription).await, "b");
+    let message = subscription.next().await.unwrap().unwrap();
+    assert_eq!((message.topic(), message.qos), ("t", QoS::AtLeastOnce));
+    assert_eq!(link.next().await, "PUBACK 2");
+    // Nobody is going to take the last one; it must not count for ever.
+    drop(subscription);
+    assert_eq!(link.next().await, "PUBACK 3");
+    assert_eq!(link.next().await, "UNSUBSCRIBE 2 t");
+    // What comes all the same is counted.
+    link.publish("t", "late", 4).await;
+    assert_eq!(link.next().await, "PUBACK 4");
+    assert_eq!(client.stats().unclaimed, 1);
+    assert_eq!(client.stats().received, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn acknowledged_by_hand() {
+    let mut net = Net::new();
+    let config = Config {
+        acknowledgement: Acknowledgement::Manual,
+        ..SESSION
+    };
+    let client = net.client(&config, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (subscription, ()) = tokio::join!(
+        client.subscribe("#", QoS::AtLeastOnce),
+        granting(&mut link, "SUBSCRIBE 1 # as 2", &[ReasonCode::GrantedQoS1])
+    );
+    let mut subscription = subscription.unwrap();
+    for id in 1..=3 {
+        link.publish("t", "x", id).await;
+    }
+    let mut messages = Vec::new();
+    for _ in 0..3 {
+        messages.push(subscription.recv().await.unwrap().unwrap());
+    }
+    link.silence().await;
+    client.acknowledge_with(&mut messages[0], ReasonCode::QuotaExceeded);
+    assert_eq!(link.next().await, "PUBACK 1 QuotaExceeded");
+    client.acknowledge(&mut messages[1]);
+    client.acknowledge(&mut messages[1]);
+    assert_eq!(link.next().await, "PUBACK 2");
+    link.silence().await;
+
+    // After the connection the identifier belongs to another message.
+    drop(link);
+    let mut link = net.accept(true).await;
+    link.publish("t", "other", 3).await;
+    client.acknowledge(&mut messages[2]);
+    link.silence().await;
+    let mut other = subscription.recv().await.unwrap().unwrap();
+    client.acknowledge(&mut other);
+    assert_eq!(link.next().await, "PUBACK 3");
+}
+
+/// A QoS 2 message that waits to be taken when the connection is lost comes once, and its
+/// acknowledgement leaves when the server has sent it again.
+#[tokio::test(start_paused = true)]
+async fn exactly_once_over_connections() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (subscription, ()) = tokio::join!(
+        client.subscribe("t", QoS::ExactlyOnce),
+        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS2])
+    );
+    let mut subscription = subscription.unwrap();
+    let message = |dup| Publish {
+        dup,
+        qos: QoS::ExactlyOnce,
+        packet_id: PacketId::new(9),
+        ..Publish::new("t", b"once")
+    };
+    link.say(message(false)).await;
+    link.silence().await;
+    drop(link);
+    let mut link = net.accept(true).await;
+    link.say(message(true)).await;
+    link.silence().await;
+    assert_eq!(next(&mut subscription).await, "once");
+    assert_eq!(link.next().await, "PUBREC 9");
+    let more = timeout(Duration::from_secs(1), subscription.recv()).await;
+    assert!(more.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscribed_again_where_the_server_has_forgotten() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (one, ()) = tokio::join!(
+        client.subscribe("one", QoS::AtMostOnce),
+        granting(&mut link, "SUBSCRIBE 1 one as 2", &[ReasonCode::Success])
+    );
+    let (two, ()) = tokio::join!(
+        client.subscribe("two", QoS::AtMostOnce),
+        granting(&mut link, "SUBSCRIBE 2 two as 3", &[ReasonCode::Success])
+    );
+    let (mut one, mut two) = (one.unwrap(), two.unwrap());
+    drop(link);
+    // With the session the subscriptions are there.
+    let mut link = net.accept(true).await;
+    link.silence().await;
+    link.publish("one", "1", 0).await;
+    assert_eq!(next(&mut one).await, "1");
+    drop(link);
+    let mut link = net.accept(false).await;
+    granting(&mut link, "SUBSCRIBE 3 one as 2", &[ReasonCode::Success]).await;
+    granting(
+        &mut link,
+        "SUBSCRIBE 4 two as 3",
+        &[ReasonCode::NotAuthorized],
+    )
+    .await;
+    link.publish("one", "2", 0).await;
+    assert_eq!(next(&mut one).await, "2");
+    let refused = Gap::Refused([("two".into(), ReasonCode::NotAuthorized)].into());
+    assert_eq!(two.recv().await.unwrap().unwrap_err(), refused);
+    assert_eq!(
+        refused.to_string(),
+        "the server refuses to renew the subscription: two (not authorized)"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_without_a_connection_wait_for_one() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let subscribing = tokio::spawn({
+        let client = client.clone();
+        async move { client.subscribe("t", QoS::AtMostOnce).await }
+    });
+    tokio::task::yield_now().await;
+    client.start();
+    let mut link = net.accept(false).await;
+    assert_eq!(link.next().await, "SUBSCRIBE 1 t as 2");
+    // The answer gets lost: the question is asked again.
+    drop(link);
+    let mut link = net.accept(true).await;
+    granting(&mut link, "SUBSCRIBE 2 t as 2", &[ReasonCode::Success]).await;
+    let subscription = timeout(PATIENCE, subscribing)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    let (result, ()) = tokio::join!(subscription.unsubscribe(), async {
+        assert_eq!(link.next().await, "UNSUBSCRIBE 3 t");
+        link.unsuback(3).await;
+    });
+    result.unwrap();
+}
+
+/// A dropped request is withdrawn: before it is sent without a word, later with UNSUBSCRIBE.
+#[tokio::test(start_paused = true)]
+async fn subscribing_can_be_given_up() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let given_up = timeout(
+        Duration::from_millis(1),
+        client.subscribe("a", QoS::AtMostOnce),
+    );
+    assert!(given_up.await.is_err());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    link.silence().await;
+    let given_up = timeout(
+        Duration::from_millis(1),
+        client.subscribe("b", QoS::AtMostOnce),
+    );
+    assert!(given_up.await.is_err());
+    assert_eq!(link.next().await, "SUBSCRIBE 1 b as 3");
+    assert_eq!(link.next().await, "UNSUBSCRIBE 2 b");
+    link.suback(1, &[ReasonCode::Success]).await;
+    link.unsuback(2).await;
+    link.silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_filter_twice() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (one, ()) = tokio::join!(
+        client.subscribe("t", QoS::AtLeastOnce),
+        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+    );
+    let (two, ()) = tokio::join!(
+        client.subscribe("t", QoS::AtLeastOnce),
+        granting(&mut link, "SUBSCRIBE 2 t as 3", &[ReasonCode::GrantedQoS1])
+    );
+    let (mut one, mut two) = (one.unwrap(), two.unwrap());
+    link.publish("t", "both", 7).await;
+    assert_eq!(next(&mut two).await, "both");
+    // The last one to take it acknowledges.
+    link.silence().await;
+    assert_eq!(next(&mut one).await, "both");
+    assert_eq!(link.next().await, "PUBACK 7");
+    // The server ends it for both, so not before the second is gone.
+    drop(two);
+    link.silence().await;
+    link.publish("t", "one", 8).await;
+    assert_eq!(next(&mut one).await, "one");
+    assert_eq!(link.next().await, "PUBACK 8");
+    drop(one);
+    assert_eq!(link.next().await, "UNSUBSCRIBE 3 t");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_a_kept_session_are_listened_for() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let filters = [Filter::new("a/#", QoS::AtMostOnce)];
+    let mut kept = client
+        .listen(&filters, SubscribeOptions::default())
+        .unwrap();
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(true));
+    assert!(result.unwrap().session_present);
+    link.publish("a/b", "kept", 1).await;
+    assert_eq!(next(&mut kept).await, "kept");
+    assert_eq!(link.next().await, "PUBACK 1");
+    // The server has not been asked, and is not.
+    drop(kept);
+    link.silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_too_large_is_skipped_and_reported() {
+    let mut net = Net::new();
+    let options = Options {
+        max_packet: 1000,
+        ..Options::default()
+    };
+    let client = net.client(&SESSION, options);
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (subscription, ()) = tokio::join!(
+        client.subscribe("t", QoS::AtLeastOnce),
+        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+    );
+    let mut subscription = subscription.unwrap();
+    link.publish("t", &"x".repeat(5000), 1).await;
+    link.publish("t", "small", 2).await;
+    let gap = subscription.recv().await.unwrap().unwrap_err();
+    assert_eq!(gap.to_string(), "a message of 5000 bytes to t is too large");
+    assert_eq!(link.next().await, "PUBACK 1");
+    assert_eq!(next(&mut subscription).await, "small");
+    assert_eq!(client.stats().too_large, 1);
+}
+
+/// Whoever handles messages may call the client, and wait for its answers.
+#[tokio::test(start_paused = true)]
+async fn handlers_may_publish_and_subscribe() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (subscription, ()) = tokio::join!(
+        client.subscribe("t", QoS::AtLeastOnce),
+        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+    );
+    let mut subscription = subscription.unwrap();
+    let handler = tokio::spawn(async move {
+        for n in 0..50 {
+            subscription.recv().await.unwrap().unwrap();
+            let payload = n.to_string();
+            let message = Message::new("u", payload.as_bytes()).qos(QoS::AtLeastOnce);
+            client.publish(&message).await.unwrap().await.unwrap();
+        }
+        client.subscribe("v", QoS::AtMostOnce).await.unwrap();
+    });
+    for id in 1..=50 {
+        link.publish("t", "x", id).await;
+    }
+    let mut answers = 0;
+    loop {
+        let packet = link.next().await;
+        let id = packet.split(' ').nth(1).unwrap().parse().unwrap();
+        match packet.split(' ').next().unwrap() {
+            "PUBLISH" => link.puback(id).await,
+            "PUBACK" => answers += 1,
+            "SUBSCRIBE" => {
+                link.suback(id, &[ReasonCode::Success]).await;
+                break;
+            }
+            other => panic!("{other}"),
+        }
+    }
+    until("the handler", || handler.is_finished()).await;
+    handler.await.unwrap();
+    assert_eq!(answers, 50);
+}
