@@ -156,6 +156,12 @@ struct Turn {
     is_received: bool,
 }
 
+impl Turn {
+    const fn has_sent(&self) -> bool {
+        self.written > 0 || self.is_flushed
+    }
+}
+
 impl<'b, R, W, T> Connection<'_, 'b, R, W, T>
 where
     R: Read,
@@ -211,7 +217,9 @@ where
                 Ok(None)
             }
             Err(error) => {
-                self.state = State::Failed(error, now + LAST_WORDS);
+                let has_words = !core.transmit().is_empty();
+                let end = if has_words { now + LAST_WORDS } else { now };
+                self.state = State::Failed(error, end);
                 Ok(None)
             }
         }
@@ -228,7 +236,7 @@ where
         let mut may_wait = self.is_drained;
         while !self.is_sent() {
             let turn = self.turn(&[], at_once_unless(may_wait)).await?;
-            if turn.written == 0 && !turn.is_flushed {
+            if !turn.has_sent() {
                 return Ok(false);
             }
             may_wait &= !turn.is_received;
@@ -321,24 +329,25 @@ where
     /// Sends the DISCONNECT that says what was wrong, if there is one, and ends the connection.
     async fn say_last_words(&mut self, end: Instant) {
         // The error that is reported is the first one.
-        if !self.is_sent() && self.send_all(end).await.is_ok() {
+        if self.send_all(end).await.is_ok() {
             self.linger(end).await;
         }
         self.end();
     }
 
-    /// Sends all that may be sent now, but only until `end`. True if DISCONNECT is sent.
+    /// Sends all that may be sent now, and waits for it until `end`. True if DISCONNECT is sent.
     async fn send_all(&mut self, end: Instant) -> Result<bool, Error<R::Error>> {
-        while !self.is_sent() && self.client.timer.now() < end {
+        while !self.is_sent() {
             let is_written = self.client.core.is_closed();
             match self.turn(&[], Some(end)).await {
-                Ok(_) => {}
+                Ok(turn) if turn.has_sent() || self.client.timer.now() < end => {}
+                Ok(_) => return Ok(false),
                 // The server has it, and has closed its side.
                 Err(Error::Closed) if is_written => return Ok(true),
                 Err(error) => return Err(error),
             }
         }
-        Ok(self.is_sent() && self.client.core.is_closed())
+        Ok(self.client.core.is_closed())
     }
 
     /// Waits until `end` for the server to close its side after DISCONNECT. Closing at once, with
@@ -478,8 +487,8 @@ where
             Poll::Ready(Ok(n)) => {
                 rx.filled(n);
                 turn.is_received = true;
-                // The stream may have something to answer.
-                self.is_unflushed = true;
+                // The stream may have something to answer, as long as that matters.
+                self.is_unflushed |= matches!(self.state, State::Open);
                 // What the server says last says more than the write that fails meanwhile, and will
                 // fail again.
                 failure = None;

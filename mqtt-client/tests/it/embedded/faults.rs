@@ -428,7 +428,8 @@ fn disconnect_waits_for_the_server_to_close_its_side() {
     for _ in 0..100 {
         world.say(Publish::new("a", b"nobody listens any more"));
     }
-    let result = world.run(connection.disconnect(Duration::from_secs(10)));
+    // What is sent is sent, however much is received.
+    let result = world.run(connection.disconnect(Duration::ZERO));
     result.unwrap().unwrap();
     assert_eq!(world.now(), 1000);
     assert!(world.down.borrow().is_empty());
