@@ -101,16 +101,13 @@ fn endpoint(args: &BrokerArgs) -> Result<Endpoint, Failure> {
     };
     if scheme.is_ws() {
         let path = args.transport.ws_path.as_deref().unwrap_or_default();
-        // To have it read as a URL is.
-        let url = format!("ws://host{path}");
-        let url = BrokerUrl::parse(&url).map_err(|why| {
-            Failure::usage(format!("invalid value '{path}' for --ws-path: {why}"))
-        })?;
-        if url.endpoint.host != "host" {
-            return Err(Failure::usage(format!(
-                "invalid value '{path}' for --ws-path: it begins with a slash"
-            )));
+        let invalid =
+            |why: &str| Failure::usage(format!("invalid value '{path}' for --ws-path: {why}"));
+        if !path.is_empty() && !path.starts_with('/') {
+            return Err(invalid("it begins with a slash"));
         }
+        // Read as it is in a URL.
+        let url = BrokerUrl::parse(&format!("ws://host{path}")).map_err(|why| invalid(&why))?;
         endpoint.path = url.endpoint.path;
     }
     Ok(endpoint)

@@ -136,6 +136,43 @@ fn servers_that_have_no_websocket() {
     }
 }
 
+/// What a web server is asked for.
+#[test]
+fn requests_of_websockets() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let at = [
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port,
+        "--ws",
+        "--ws-path",
+        "/a?b=c",
+    ];
+    let headers = ["--ws-header", "X-Token: 1234", "--ws-basic-auth"];
+    let user = ["-u", "me", "-P", "secret"];
+    let running = mqtt(&[&SUB[..], &at, &headers, &user].concat());
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        request.push(byte[0]);
+    }
+    drop(stream);
+    running.wait().failed(1);
+    let request = String::from_utf8(request).unwrap();
+    assert!(request.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{request}");
+    for line in [
+        "Sec-WebSocket-Protocol: mqtt",
+        "X-Token: 1234",
+        "Authorization: Basic bWU6c2VjcmV0",
+    ] {
+        assert!(request.contains(&format!("\r\n{line}\r\n")), "{request}");
+    }
+}
+
 #[test]
 fn proxies_that_are_none() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
