@@ -48,3 +48,32 @@ impl Timer for EmbassyTimer {
         }
     }
 }
+
+#[cfg(all(test, feature = "embassy"))]
+mod tests {
+    use core::pin::pin;
+    use core::task::{Context, Waker};
+
+    use embassy_time::{Duration, MockDriver};
+
+    use super::*;
+
+    #[test]
+    fn embassy_wakes_at_the_moment_and_not_before() {
+        let driver = MockDriver::get();
+        let mut context = Context::from_waker(Waker::noop());
+        let at = Instant::from_millis(250);
+        let (mut timer, mut other) = (EmbassyTimer, EmbassyTimer);
+        let mut wait = pin!(timer.wait_until(at));
+        // More than ticks can count.
+        let mut never = pin!(other.wait_until(Instant::from_millis(u64::MAX)));
+        assert!(wait.as_mut().poll(&mut context).is_pending());
+        driver.advance(Duration::from_micros(249_999));
+        assert!(wait.as_mut().poll(&mut context).is_pending());
+        assert!(EmbassyTimer.now() < at);
+        driver.advance(Duration::from_micros(2));
+        assert!(wait.as_mut().poll(&mut context).is_ready());
+        assert!(EmbassyTimer.now() >= at);
+        assert!(never.as_mut().poll(&mut context).is_pending());
+    }
+}
