@@ -15,7 +15,7 @@ use mqtt_core::{Durability, Error};
 use transport_tcp::{Options, TcpStream};
 
 use super::support::broker::Mosquitto;
-use super::support::client::{Happened, Test, storage};
+use super::support::client::{Happened, Test};
 use super::support::{PATIENCE, TempDir};
 
 const TOPIC: &str = "numbers";
@@ -256,7 +256,8 @@ fn kill_publisher(version: Version) {
     };
     let kills: usize = env::var(KILLS).map_or(20, |kills| kills.parse().unwrap());
     let dir = TempDir::new();
-    let mut storage = storage();
+    // Under load, mosquitto has more in flight than its twenty.
+    let mut storage = HeapStorage::new(64 * 1024, 256 * 1024, 200);
     let config = Config {
         clean_start: false,
         session_expiry: u32::MAX,
