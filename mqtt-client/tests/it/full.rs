@@ -2,12 +2,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use mqtt_client::mqtt_core::wire::{Ack, Packet, PacketId, Publish};
 use mqtt_client::{QoS, Version};
-use testkit::{Certificates, Direction, Faults, Proxy};
+use testkit::{Certificates, Direction, End, Faults, Proxy};
 
 use super::blocking::{connack, encode};
 use super::delivery::factor;
@@ -77,6 +78,11 @@ fn exchange(
         up: throttle,
         down: throttle,
     };
+    let end = Direction {
+        end: Some((0, End::Reset)),
+        ..Direction::default()
+    };
+    let ended = Faults { up: end, down: end };
     let proxy = Proxy::with(server, move |_| faults);
     let job = Job {
         endpoint: format!("{scheme}://{}", proxy.address()).parse().unwrap(),
@@ -89,7 +95,17 @@ fn exchange(
         window: 1000,
         patience: Duration::from_secs(120) * u32::try_from(factor()).unwrap(),
     };
-    let received = run(&job);
+    let received = thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        let job = &job;
+        scope.spawn(move || sender.send(run(job)));
+        receiver.recv_timeout(job.patience).unwrap_or_else(|_| {
+            let (up, down) = (proxy.bytes_up(), proxy.bytes_down());
+            // Whoever waits for the connection finds its end.
+            proxy.set(ended);
+            panic!("stands still after {up} bytes up and {down} down");
+        })
+    });
     assert!(received.into_iter().eq(0..job.count));
     let bytes = (job.count * LEN) as u64;
     assert!(proxy.bytes_up() > bytes, "{proxy:?}");
