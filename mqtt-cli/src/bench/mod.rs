@@ -4,7 +4,7 @@ mod report;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
@@ -13,15 +13,14 @@ use mqtt_core::Buffers;
 
 use crate::args::{BenchArgs, Target};
 use crate::connection::{self, Client, random_name};
-#[cfg(feature = "demo")]
-use crate::demo::broker::Broker;
+use crate::demo;
 use crate::failure::Failure;
 use crate::signal::Interrupt;
 use report::Report;
-use worker::{Publisher, Subscriber};
+use worker::{Done, Publisher, Subscriber};
 
 /// How often to show how it goes.
-const STEP: Duration = Duration::from_millis(100);
+const STEP: Duration = Duration::from_millis(50);
 /// How many messages may be on their way to a subscriber of 5.0.
 const RECEIVE: u16 = 1000;
 
@@ -80,79 +79,81 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
 
     // Until here a signal ends the command at once.
     let interrupt = Interrupt::watch()?;
-    let progress = Progress::default();
-    let started = Instant::now();
-    let mut report = Report::new(args, &broker.name);
-    let result = thread::scope(|scope| {
-        let subscribers: Vec<_> = subscribers
-            .into_iter()
-            .map(|client| {
-                let subscriber = Subscriber {
-                    target: &broker.target,
-                    client,
-                    progress: &progress,
-                    started,
-                    qos: args.qos,
-                };
-                scope.spawn(move || subscriber.run())
-            })
-            .collect();
-        let publishers: Vec<_> = publishers
-            .into_iter()
-            .enumerate()
-            .map(|(number, client)| {
-                let publisher = Publisher {
-                    args,
-                    target: &broker.target,
-                    topic: format!("{prefix}/{number}"),
-                    client,
-                    progress: &progress,
-                    started,
-                };
-                scope.spawn(move || publisher.run())
-            })
-            .collect();
-        let live = Live::new(args, started);
-        while !publishers.iter().all(thread::ScopedJoinHandle::is_finished) {
-            live.show(&progress);
-            if interrupt.asked().is_err() {
-                progress.is_over.store(true, Ordering::Relaxed);
-            }
-            thread::sleep(STEP);
-        }
-        progress.is_published.store(true, Ordering::Relaxed);
-        while !subscribers
-            .iter()
-            .all(thread::ScopedJoinHandle::is_finished)
-        {
-            live.show(&progress);
-            if interrupt.asked().is_err() {
-                progress.is_over.store(true, Ordering::Relaxed);
-            }
-            thread::sleep(STEP / 10);
-        }
-        live.bar.finish_and_clear();
-        let mut result = Ok(());
-        for publisher in publishers {
-            match publisher.join() {
-                Ok(Ok(done)) => report.add_published(&done),
-                Ok(Err(failure)) => result = result.and(Err(failure)),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        for subscriber in subscribers {
-            match subscriber.join() {
-                Ok(Ok(done)) => report.add_received(&done),
-                Ok(Err(failure)) => result = result.and(Err(failure)),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        result
-    });
-    result?;
+    let report = measure(args, &broker, &prefix, publishers, subscribers, &interrupt)?;
     let asked = interrupt.asked();
     report.print(asked.is_err())?;
     asked
+}
+
+/// Runs each client on a thread of its own, until all are done.
+fn measure<'a>(
+    args: &'a BenchArgs,
+    broker: &'a Place,
+    prefix: &str,
+    publishers: Vec<Client<'_>>,
+    subscribers: Vec<Client<'_>>,
+    interrupt: &Interrupt,
+) -> Result<Report<'a>, Failure> {
+    let progress = Progress::default();
+    let started = Instant::now();
+    let target = &broker.target;
+    thread::scope(|scope| {
+        let mut receiving = Vec::new();
+        for client in subscribers {
+            let subscriber = Subscriber {
+                target,
+                client,
+                progress: &progress,
+                started,
+                qos: args.qos,
+            };
+            receiving.push(scope.spawn(move || subscriber.run()));
+        }
+        let mut publishing = Vec::new();
+        for (number, client) in publishers.into_iter().enumerate() {
+            let publisher = Publisher {
+                args,
+                target,
+                topic: format!("{prefix}/{number}"),
+                client,
+                progress: &progress,
+                started,
+            };
+            publishing.push(scope.spawn(move || publisher.run()));
+        }
+        let live = Live::new(args, started);
+        let wait_for = |threads: &[ScopedJoinHandle<'_, _>]| {
+            while !threads.iter().all(ScopedJoinHandle::is_finished) {
+                live.show(&progress);
+                if interrupt.asked().is_err() {
+                    progress.is_over.store(true, Ordering::Relaxed);
+                }
+                thread::sleep(STEP);
+            }
+        };
+        wait_for(&publishing);
+        progress.is_published.store(true, Ordering::Relaxed);
+        wait_for(&receiving);
+        live.bar.finish_and_clear();
+
+        let mut report = Report::new(args, &broker.name);
+        for done in joined(publishing)? {
+            report.add_published(&done);
+        }
+        for done in joined(receiving)? {
+            report.add_received(&done);
+        }
+        Ok(report)
+    })
+}
+
+/// What the threads have done, or the failure of the first of them.
+fn joined(threads: Vec<ScopedJoinHandle<'_, Result<Done, Failure>>>) -> Result<Vec<Done>, Failure> {
+    let join = |thread: ScopedJoinHandle<'_, _>| {
+        let result = thread.join();
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    };
+    threads.into_iter().map(join).collect()
 }
 
 fn open<'b>(
@@ -175,7 +176,7 @@ struct Place {
     target: Target,
     name: String,
     #[cfg(feature = "demo")]
-    _embedded: Option<Broker>,
+    _embedded: Option<demo::broker::Broker>,
 }
 
 impl Place {
@@ -191,14 +192,8 @@ impl Place {
         }
         #[cfg(feature = "demo")]
         {
-            if args.protocol_version == Version::V31 {
-                return Err(Failure::usage(
-                    "the embedded broker does not speak MQTT 3.1: name another broker with --host",
-                ));
-            }
             let scheme = args.broker.scheme();
-            let broker = Broker::start()
-                .map_err(|error| Failure::new(format!("Could not start the broker: {error}.")))?;
+            let broker = demo::start_broker(&[args.protocol_version])?;
             Ok(Self {
                 target: Target::embedded(&broker, scheme)?,
                 name: format!("an embedded broker ({scheme})"),
@@ -206,9 +201,7 @@ impl Place {
             })
         }
         #[cfg(not(feature = "demo"))]
-        Err(Failure::usage(
-            "this build has no embedded broker: name one with --host or --url",
-        ))
+        Err(demo::no_broker())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use mqtt_client::{Event, Filter, Message, QoS};
-use mqtt_core::wire::PacketId;
+use mqtt_core::wire::{Disconnect, PacketId};
 use mqtt_core::{Error, Resource};
 
 use super::Progress;
@@ -191,7 +191,7 @@ impl Publisher<'_, '_> {
                     pending.refused += u64::from(ack.code.is_error());
                 }
                 Some((Event::Disconnected(packet), _)) => {
-                    return Err(Failure::disconnected(&packet, "another"));
+                    return Err(hung_up(&packet));
                 }
                 Some(_) => {}
                 None => return Ok(()),
@@ -199,6 +199,11 @@ impl Publisher<'_, '_> {
             patience = Duration::ZERO;
         }
     }
+}
+
+fn hung_up(packet: &Disconnect<'_>) -> Failure {
+    let reason = failure::said(packet.code, &packet.properties);
+    Failure::new(format!("The broker has closed the connection: {reason}."))
 }
 
 /// When message `number` is due at this rate.
@@ -231,7 +236,7 @@ pub(super) fn subscribe(
                 };
             }
             Some((Event::Disconnected(packet), _)) => {
-                return Err(Failure::disconnected(&packet, "another"));
+                return Err(hung_up(&packet));
             }
             _ if connection::is_over(Some(deadline)) => {
                 return Err(Failure::new(format!(
@@ -287,7 +292,7 @@ impl Subscriber<'_, '_> {
                     continue;
                 }
                 Some((Event::Disconnected(packet), _)) => {
-                    return Err(Failure::disconnected(&packet, "another"));
+                    return Err(hung_up(&packet));
                 }
                 _ => {}
             }

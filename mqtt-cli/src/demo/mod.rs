@@ -74,13 +74,7 @@ impl Setting {
     #[cfg(feature = "demo")]
     fn embedded(args: &DemoArgs) -> Result<Self, Failure> {
         let versions = versions(args, &[Version::V311, Version::V5]);
-        if versions.contains(&Version::V31) {
-            return Err(Failure::usage(
-                "the embedded broker does not speak MQTT 3.1: name another broker with --host",
-            ));
-        }
-        let broker = broker::Broker::start()
-            .map_err(|error| Failure::new(format!("Could not start the broker: {error}.")))?;
+        let broker = start_broker(&versions)?;
         let mut notes = vec![
             "The TLS of wss ends in front of the broker, which cannot say on which free port it would \
              have a wss of its own.",
@@ -109,9 +103,7 @@ impl Setting {
 
     #[cfg(not(feature = "demo"))]
     fn embedded(_: &DemoArgs) -> Result<Self, Failure> {
-        Err(Failure::usage(
-            "this build has no embedded broker: name one with --host or --url",
-        ))
+        Err(no_broker())
     }
 
     fn try_version(
@@ -142,6 +134,24 @@ impl Setting {
         }
         Ok(())
     }
+}
+
+/// Starts the embedded broker, if it speaks these versions.
+#[cfg(feature = "demo")]
+pub(crate) fn start_broker(versions: &[Version]) -> Result<broker::Broker, Failure> {
+    if versions.contains(&Version::V31) {
+        return Err(Failure::usage(
+            "the embedded broker does not speak MQTT 3.1: name another broker with --host",
+        ));
+    }
+    broker::Broker::start()
+        .map_err(|error| Failure::new(format!("Could not start the broker: {error}.")))
+}
+
+/// Without the feature there is none to start.
+#[cfg(not(feature = "demo"))]
+pub(crate) fn no_broker() -> Failure {
+    Failure::usage("this build has no embedded broker: name one with --host or --url")
 }
 
 fn versions(args: &DemoArgs, default: &[Version]) -> Vec<Version> {
