@@ -16,7 +16,7 @@ use transport_tls::tokio::TlsStream;
 use transport_tls::{CertificateProblem, Connector, Error, Options, Roots, TlsError};
 
 use crate::server::{
-    Renegotiating, Setup, TLS_1_2, TLS_1_3, answers, certificates, identity, options, plain, source,
+    OpenSsl, Setup, TLS_1_2, TLS_1_3, answers, certificates, identity, options, plain, source,
 };
 use crate::{PATIENCE, pattern};
 
@@ -201,7 +201,7 @@ async fn cut_connection_is_no_end() {
 /// Who only reads answers as well.
 #[tokio::test]
 async fn reads_send_their_answers() {
-    let Some(mut server) = Renegotiating::start() else {
+    let Some(mut server) = OpenSsl::start(&[]) else {
         return;
     };
     let mut stream = connect(&options(), server.address).await.unwrap();
@@ -210,6 +210,18 @@ async fn reads_send_their_answers() {
     let mut buf = [0; 8];
     let result = soon(stream.read(&mut buf)).await;
     assert!(!matches!(result, Ok(n) if n > 0), "{result:?}");
+}
+
+#[tokio::test]
+async fn handshake_failure_for_want_of_a_certificate() {
+    let Some(server) = OpenSsl::start(&["-Verify", "1", "-CAfile", "ca.crt"]) else {
+        return;
+    };
+    let error = tls_error(connect(&options(), server.address).await);
+    assert!(
+        matches!(error, TlsError::ClientCertificateRequired),
+        "{error}"
+    );
 }
 
 /// A client and a server that are the ends of a pipe of a few bytes.

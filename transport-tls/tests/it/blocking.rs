@@ -14,7 +14,7 @@ use transport_tls::rustls::{self, AlertDescription, ClientConfig};
 use transport_tls::{Connector, Error, Options, TlsError};
 
 use crate::certificates::tcp;
-use crate::server::{Renegotiating, Setup, TLS_1_2, TLS_1_3, answers, options, plain};
+use crate::server::{OpenSsl, Setup, TLS_1_2, TLS_1_3, answers, options, plain};
 use crate::streams::Fussy;
 use crate::{PATIENCE, pattern};
 
@@ -417,7 +417,7 @@ fn new_keys() {
 /// A renegotiation has to be refused: the read says so, does not write by itself, and says so once.
 #[test]
 fn answers_are_left_to_a_flush() {
-    let Some(mut server) = Renegotiating::start() else {
+    let Some(mut server) = OpenSsl::start(&[]) else {
         return;
     };
     let mut stream = connector()
@@ -441,6 +441,22 @@ fn answers_are_left_to_a_flush() {
     stream.flush().unwrap();
     // Which is the end for openssl.
     assert!(!matches!(stream.read(&mut buf), Err(Error::Flush)));
+}
+
+/// What most servers of TLS 1.2 say without a client certificate is "handshake failure". It is
+/// understood, since nothing else can fail so late.
+#[test]
+fn handshake_failure_for_want_of_a_certificate() {
+    let Some(server) = OpenSsl::start(&["-Verify", "1", "-CAfile", "ca.crt"]) else {
+        return;
+    };
+    let error = connector()
+        .connect("localhost", tcp(server.address))
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Tls(TlsError::ClientCertificateRequired)),
+        "{error}"
+    );
 }
 
 /// Each connection may be used on another thread than it was made on.

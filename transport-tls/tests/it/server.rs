@@ -169,16 +169,17 @@ pub(crate) fn answers(answer: &'static [u8]) -> (SocketAddr, JoinHandle<()>) {
     })
 }
 
-/// An `openssl s_server`, which can do what rustls does not: ask for a renegotiation of TLS 1.2.
-pub(crate) struct Renegotiating {
+/// An `openssl s_server` of TLS 1.2, which does what rustls does not: it asks for a renegotiation,
+/// and has no alert of its own for a missing client certificate.
+pub(crate) struct OpenSsl {
     pub(crate) address: SocketAddr,
     process: Child,
     _dir: TempDir,
 }
 
-impl Renegotiating {
+impl OpenSsl {
     /// Starts it, or returns `None`, with a message, where there is no openssl.
-    pub(crate) fn start() -> Option<Self> {
+    pub(crate) fn start(args: &[&str]) -> Option<Self> {
         let Some(openssl) = program("openssl") else {
             return missing("openssl");
         };
@@ -188,6 +189,7 @@ impl Renegotiating {
             .current_dir(dir.path())
             .args(["s_server", "-accept", "127.0.0.1:0", "-tls1_2"])
             .args(["-cert", "server.crt", "-key", "server.key"])
+            .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -212,7 +214,7 @@ impl Renegotiating {
     }
 }
 
-impl Drop for Renegotiating {
+impl Drop for OpenSsl {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
