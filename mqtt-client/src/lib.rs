@@ -144,7 +144,7 @@ pub use mqtt_core::{Config, Event, Message, Storage};
 pub use stream::Stream;
 
 /// The examples of the README compile, too.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "tokio", feature = "net", feature = "embedded"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 

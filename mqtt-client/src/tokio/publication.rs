@@ -16,9 +16,8 @@ pub(super) type Outcome = Result<ReasonCode, DeliveryError>;
 ///
 /// It resolves to the reason code of PUBACK, at QoS 2 that of the exchange's end, and outlives
 /// connections. At QoS 0, and for a message that had to wait for a connection, it resolves once
-/// the message was handed to one. Dropping it changes nothing.
+/// the message was handed to one. It need not be awaited: the message is on its way without.
 #[derive(Debug)]
-#[must_use = "the message is on its way; await this to learn that it has arrived"]
 pub struct Publication {
     packet_id: Option<PacketId>,
     state: State,

@@ -19,7 +19,7 @@ use super::inbox::{Inbox, Item};
 ///
 /// A [`Stream`], and [`recv`](Self::recv) does the same. A message above QoS 0 is acknowledged
 /// when it is taken from here, or, with
-/// [`Acknowledgement::Manual`](crate::Acknowledgement::Manual), by
+/// [`Acknowledgement::Manual`](mqtt_core::Acknowledgement::Manual), by
 /// [`Client::acknowledge`](super::Client::acknowledge). Dropping it ends the subscription, unless
 /// another one has the same filter.
 ///

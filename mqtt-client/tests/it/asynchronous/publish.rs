@@ -140,7 +140,7 @@ async fn a_full_window_makes_publishers_wait_in_turn() {
     for task in tasks {
         timeout(PATIENCE, task).await.unwrap().unwrap();
     }
-    let _ = client.try_publish(&loud("yes")).unwrap();
+    client.try_publish(&loud("yes")).unwrap();
     assert_eq!(link.next().await, "PUBLISH 11 t yes qos 1");
 }
 
@@ -155,7 +155,7 @@ async fn giving_up_leaves_the_others_their_turn() {
     let client = net.client(&SESSION, options);
     let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
     result.unwrap();
-    let _ = client.publish(&loud("0")).await.unwrap();
+    client.publish(&loud("0")).await.unwrap();
     assert_eq!(link.next().await, "PUBLISH 1 t 0 qos 1");
     let publish = |payload: &'static str| {
         let client = client.clone();
@@ -303,7 +303,7 @@ async fn waiting_publishers_meet_the_policy_when_the_connection_ends() {
     let client = net.client(&SESSION, options);
     let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
     result.unwrap();
-    let _ = client.publish(&loud("0")).await.unwrap();
+    client.publish(&loud("0")).await.unwrap();
     link.next().await;
     let payloads = ["1", "2", "3"];
     let waiting = payloads.map(|payload| {
@@ -350,7 +350,7 @@ async fn messages_expire_in_the_queue() {
         .publish(&loud("short").properties(&properties))
         .await
         .unwrap();
-    let _ = client.publish(&loud("long")).await.unwrap();
+    client.publish(&loud("long")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(11)).await;
     client.start();
     let mut link = net.accept(false).await;
