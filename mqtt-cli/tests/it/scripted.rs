@@ -328,3 +328,36 @@ fn nothing_answers() {
         "{line}"
     );
 }
+
+/// After DISCONNECT, the WebSocket is closed in order, too.
+#[test]
+fn websockets_are_closed() {
+    use tungstenite::Message;
+    use tungstenite::handshake::server::{Request, Response};
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let running = mqtt(&[&PUB[..], &["-h", "127.0.0.1", "-p", &port, "--ws"]].concat());
+    let (stream, _) = listener.accept().unwrap();
+    #[expect(clippy::result_large_err, reason = "tungstenite wants it so")]
+    let agree = |_: &Request, mut response: Response| {
+        let protocol = "mqtt".parse().unwrap();
+        response
+            .headers_mut()
+            .insert("Sec-WebSocket-Protocol", protocol);
+        Ok(response)
+    };
+    let mut server = tungstenite::accept_hdr(stream, agree).unwrap();
+    assert_eq!(server.read().unwrap().into_data()[0], 0x10);
+    server.send(Message::binary(&b"\x20\x02\0\0"[..])).unwrap();
+    let mut received = Vec::new();
+    loop {
+        match server.read().unwrap() {
+            Message::Close(frame) => break assert_eq!(u16::from(frame.unwrap().code), 1000),
+            message => received.extend(message.into_data()),
+        }
+    }
+    assert_eq!(received, b"\x30\x04\0\x01ax\xE0\0");
+    drop(server);
+    running.wait().ok();
+}
