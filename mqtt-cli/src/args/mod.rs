@@ -115,7 +115,7 @@ pub(crate) enum Command {
         after_help = after_help("bench")
     )]
     Bench(Box<BenchArgs>),
-    /// Send messages through a broker in every version and QoS, and check what arrives.
+    /// Send messages by every transport, version and QoS, and check what arrives.
     #[command(
         version,
         disable_help_flag = true,
