@@ -10,6 +10,8 @@
 
 mod addresses;
 mod certificates;
+#[cfg(feature = "embedded")]
+mod embedded;
 pub mod machine;
 mod mosquitto;
 mod proxy;
@@ -18,6 +20,8 @@ mod random;
 
 pub use addresses::{Refusing, Silent};
 pub use certificates::{Certificates, Identity};
+#[cfg(feature = "embedded")]
+pub use embedded::Embedded;
 pub use mosquitto::{Listener, Listeners, Mosquitto};
 pub use proxy::{Direction, End, Faults, Proxy};
 pub use rabbitmq::RabbitMq;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mqtt_client::{QoS, Version};
 use testkit::machine::PATIENCE;
-use testkit::{Certificates, Direction, Faults, Listener, Listeners, Proxy, RabbitMq};
+use testkit::{Certificates, Direction, Embedded, Faults, Listener, Listeners, Proxy, RabbitMq};
 
 use super::drivers::{self, Driver, Job};
 
@@ -71,6 +71,24 @@ fn mosquitto(run: Driver) {
     exchange(run, &uri, certificates, Version::V5, QoS::AtLeastOnce);
 }
 
+/// A driver over every transport of the broker that tests bring along.
+fn embedded(run: Driver) {
+    let broker = Embedded::start();
+    for (scheme, address) in [
+        ("mqtt", broker.mqtt),
+        ("mqtts", broker.mqtts),
+        ("ws", broker.ws),
+        ("wss", broker.wss),
+    ] {
+        let uri = format!("{scheme}://localhost:{}", address.port());
+        for version in [Version::V311, Version::V5] {
+            for qos in LEVELS {
+                exchange(run, &uri, &broker.certificates, version, qos);
+            }
+        }
+    }
+}
+
 /// A driver over every transport, on lines that are slow or pass a few bytes at a time.
 fn bad_lines(run: Driver) {
     let Some(listeners) = Listeners::start() else {
@@ -106,6 +124,11 @@ fn the_blocking_driver_and_mosquitto() {
 }
 
 #[test]
+fn the_blocking_driver_and_the_embedded_broker() {
+    embedded(drivers::blocking);
+}
+
+#[test]
 fn the_blocking_driver_on_bad_lines() {
     bad_lines(drivers::blocking);
 }
@@ -118,6 +141,12 @@ fn the_embedded_driver_and_mosquitto() {
 
 #[cfg(feature = "embedded")]
 #[test]
+fn the_embedded_driver_and_the_embedded_broker() {
+    embedded(drivers::embedded);
+}
+
+#[cfg(feature = "embedded")]
+#[test]
 fn the_embedded_driver_on_bad_lines() {
     bad_lines(drivers::embedded);
 }
@@ -126,6 +155,12 @@ fn the_embedded_driver_on_bad_lines() {
 #[test]
 fn the_tokio_client_and_mosquitto() {
     mosquitto(drivers::tokio);
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn the_tokio_client_and_the_embedded_broker() {
+    embedded(drivers::tokio);
 }
 
 #[cfg(feature = "tokio")]
