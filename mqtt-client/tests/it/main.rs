@@ -18,6 +18,8 @@ mod full;
 mod journal;
 mod layers;
 #[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
+mod limits;
+#[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod matrix;
 #[cfg(feature = "net")]
 mod net;

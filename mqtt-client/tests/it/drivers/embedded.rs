@@ -12,7 +12,13 @@ use transport_ws::embedded::WsStream;
 use super::{Course, Job};
 
 /// The time on tokio.
-struct TokioTimer(tokio::time::Instant);
+pub(crate) struct TokioTimer(tokio::time::Instant);
+
+impl TokioTimer {
+    pub(crate) fn new() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+}
 
 impl Timer for TokioTimer {
     fn now(&self) -> Instant {
@@ -94,8 +100,7 @@ where
 {
     let id = unique("embedded");
     let mut storage = job.storage();
-    let timer = TokioTimer(tokio::time::Instant::now());
-    let mut client = Client::new(job.config(&id), storage.split(), timer);
+    let mut client = Client::new(job.config(&id), storage.split(), TokioTimer::new());
     let mut connection = client.connect(reader, writer).unwrap();
     let mut course = Course::new(job);
     let all = async {

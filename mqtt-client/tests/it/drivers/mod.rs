@@ -19,7 +19,7 @@ use transport_tls::{Connector, Identity, Roots, Source};
 
 pub(crate) use blocking::run as blocking;
 #[cfg(feature = "embedded")]
-pub(crate) use embedded::run as embedded;
+pub(crate) use embedded::{TokioTimer, run as embedded};
 #[cfg(feature = "tokio")]
 pub(crate) use tokio::run as tokio;
 
