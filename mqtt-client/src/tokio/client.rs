@@ -136,10 +136,11 @@ impl Client {
     pub async fn connect(&self) -> Result<Connected, ConnectionError> {
         let answer = {
             let mut state = self.shared().lock();
-            if let (Phase::Online, Status::Connected(connected)) =
-                (state.phase, &*self.shared().status.borrow())
-            {
-                return Ok(connected.clone());
+            match &state.connected {
+                Some(connected) if state.phase == Phase::Online && state.closing.is_none() => {
+                    return Ok(connected.clone());
+                }
+                _ => {}
             }
             if state.phase == Phase::Closed {
                 return Err(ConnectionError::Requested);

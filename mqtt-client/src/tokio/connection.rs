@@ -58,6 +58,8 @@ pub(super) struct Connection<'t> {
     is_unflushed: bool,
     sleep: Pin<Box<Sleep>>,
     is_accepted: bool,
+    /// True if nobody knows of that yet.
+    is_news: bool,
     /// Why the connection is over, and how long what is left may take.
     ending: Option<(ConnectionError, Instant)>,
 }
@@ -99,6 +101,7 @@ impl<'t> Connection<'t> {
             is_unflushed: false,
             sleep: Box::pin(sleep(Duration::ZERO)),
             is_accepted: false,
+            is_news: false,
             ending: None,
         }
     }
@@ -190,7 +193,10 @@ impl<'t> Connection<'t> {
                 if is_closed && state.closing.is_some() {
                     return Poll::Ready(ConnectionError::Requested);
                 }
-                deadline = self.deadline(&mut state);
+                deadline = self.deadline(&mut state, now);
+            }
+            if core::mem::take(&mut self.is_news) {
+                self.announce();
             }
             match self.poll_receive(cx) {
                 Ok(received) => is_progress |= received,
@@ -253,6 +259,10 @@ impl<'t> Connection<'t> {
 
     /// How many of the received bytes are whole packets.
     fn whole_packets(&self) -> usize {
+        if self.skipped.is_some() {
+            // Not at the beginning of one.
+            return 0;
+        }
         let mut len = 0;
         while let Some(rest) = self.received.get(len..) {
             let Ok(Some(header)) = FixedHeader::decode(rest, self.version) else {
@@ -335,9 +345,21 @@ impl<'t> Connection<'t> {
             session_present,
             client_id: state.core.with(|core| core.client_id().into()),
         };
-        self.shared.set_status(Status::Connected(connected.clone()));
-        state.connect_answered(&Ok(connected));
+        state.connected = Some(connected);
+        self.is_news = true;
         state.waiters.wake();
+    }
+
+    /// Says that there is a connection.
+    fn announce(&self) {
+        let (connected, connecting) = {
+            let mut state = self.shared.lock();
+            (state.connected.clone(), state.take_connecting())
+        };
+        if let Some(connected) = connected {
+            self.shared.set_status(Status::Connected(connected.clone()));
+            connecting.answer(&Ok(connected));
+        }
     }
 
     /// Gives a message to the subscriptions that it is for.
@@ -426,8 +448,9 @@ impl<'t> Connection<'t> {
             return;
         };
         if state.phase != Phase::Online {
-            self.fail(ConnectionError::Requested, now);
-            self.ending = self.ending.take().map(|(error, _)| (error, now));
+            self.ending
+                .get_or_insert((ConnectionError::Requested, now))
+                .1 = now;
             return;
         }
         let (deadline, is_patient, is_said) =
@@ -440,7 +463,7 @@ impl<'t> Connection<'t> {
             }
         }
         if now >= deadline + LAST_WORDS {
-            self.fail(ConnectionError::Requested, now);
+            self.ending.get_or_insert((ConnectionError::Requested, now));
         }
     }
 
@@ -517,19 +540,25 @@ impl<'t> Connection<'t> {
         }
     }
 
-    /// When to look again though nothing happens.
-    fn deadline(&self, state: &mut State) -> Option<Instant> {
+    /// When to look again though nothing happens: only at what will then be done, or there would
+    /// be no end of looking.
+    fn deadline(&self, state: &mut State, now: Instant) -> Option<Instant> {
+        if let Some((_, until)) = self.ending {
+            return Some(until);
+        }
         let closing = state.closing.as_ref().map(|closing| {
-            if closing.is_said {
+            if closing.is_said || closing.deadline <= now {
                 closing.deadline + LAST_WORDS
             } else {
                 closing.deadline
             }
         });
-        let pause = (!self.blocked.is_empty()).then_some(self.pause);
-        let ending = self.ending.as_ref().map(|&(_, until)| until);
-        let core = state.core.with(|core| core.poll_timeout());
-        [closing, pause, ending, core].into_iter().flatten().min()
+        let core_or_pause = if self.blocked.is_empty() {
+            state.core.with(|core| core.poll_timeout())
+        } else {
+            Some(self.pause)
+        };
+        closing.into_iter().chain(core_or_pause).min()
     }
 
     /// Waits for a moment. A timer that fires too early is cheaper than one that is always reset.

@@ -51,7 +51,9 @@ pub(super) struct State {
     /// An orderly end that was asked for.
     pub(super) closing: Option<Closing>,
     /// Who waits for the first connection.
-    connecting: Vec<oneshot::Sender<Result<Connected, ConnectionError>>>,
+    connecting: Connecting,
+    /// The connection that the server has accepted last.
+    pub(super) connected: Option<Connected>,
     /// Messages above QoS 0, and large ones, on their way.
     publications: HashMap<PacketId, oneshot::Sender<Outcome>>,
     requests: HashMap<PacketId, Request>,
@@ -88,6 +90,19 @@ pub(super) enum Wanted {
     Always,
     /// Never again: there are no handles.
     Never,
+}
+
+/// Those who wait for a connection.
+#[derive(Debug, Default)]
+pub(super) struct Connecting(Vec<oneshot::Sender<Result<Connected, ConnectionError>>>);
+
+impl Connecting {
+    /// Tells them. Not under the lock of the state, so that the status can be set before.
+    pub(super) fn answer(self, result: &Result<Connected, ConnectionError>) {
+        for answer in self.0 {
+            let _ = answer.send(result.clone());
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -137,7 +152,8 @@ impl Shared {
             routes: Routes::new(version),
             stats: Stats::default(),
             closing: None,
-            connecting: Vec::new(),
+            connecting: Connecting::default(),
+            connected: None,
             publications: HashMap::new(),
             requests: HashMap::new(),
             lent: HashMap::new(),
@@ -226,6 +242,8 @@ impl Shared {
         }
     }
 
+    /// Not under the lock of the state: whoever looks at the status holds it fast, and may call
+    /// the client meanwhile.
     pub(super) fn set_status(&self, status: Status) {
         self.status.send_replace(status);
     }
@@ -508,7 +526,9 @@ impl State {
         answer: Option<oneshot::Sender<Result<Connected, ConnectionError>>>,
     ) {
         self.wanted = self.wanted.max(wanted);
-        self.connecting.extend(answer);
+        // Those who have given up must not become more and more.
+        self.connecting.0.retain(|answer| !answer.is_closed());
+        self.connecting.0.extend(answer);
         self.wake();
     }
 
@@ -529,17 +549,15 @@ impl State {
         self.wake();
     }
 
-    /// Tells those who wait for a connection.
-    pub(super) fn connect_answered(&mut self, result: &Result<Connected, ConnectionError>) {
-        for answer in self.connecting.drain(..) {
-            let _ = answer.send(result.clone());
-        }
+    /// Those who wait for a connection, who are to be told.
+    pub(super) fn take_connecting(&mut self) -> Connecting {
+        core::mem::take(&mut self.connecting)
     }
 
     /// The end: nobody waits for anything any more.
     pub(super) fn close(&mut self) {
         self.phase = Phase::Closed;
-        self.connecting.clear();
+        self.take_connecting();
         self.publications.clear();
         self.requests.clear();
         self.lent.clear();

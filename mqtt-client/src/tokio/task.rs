@@ -56,13 +56,14 @@ impl Task {
         while self.is_wanted().await {
             let error = self.connect().await;
             if let Some(delay) = self.ended(error) {
-                self.pause(Some(Instant::now() + delay)).await;
+                let until = Instant::now() + delay;
+                self.pause(Wanted::Always, Some(until)).await;
             }
         }
     }
 
     /// Decides what is next after a connection, or an attempt with all servers. Returns how long
-    /// to wait before the next one, if there is to be one.
+    /// to wait before the next one, if there is to be one and not at once.
     fn ended(&mut self, error: ConnectionError) -> Option<Duration> {
         let shared = &self.shared.0;
         let mut state = shared.lock();
@@ -70,17 +71,28 @@ impl Task {
             &error,
             ConnectionError::Disconnected(reason) if reason.code == ReasonCode::SessionTakenOver
         );
+        if matches!(error, ConnectionError::Requested) {
+            closed(&mut state, Some(&error));
+            if matches!(state.wanted, Wanted::Once | Wanted::Always) {
+                // Somebody has asked for the next connection since then.
+                return None;
+            }
+        }
         if state.wanted == Wanted::Once || is_taken_over && state.wanted == Wanted::Always {
             // To take it over again from the other client would go on for ever.
             state.wanted = Wanted::No;
         }
         if state.wanted != Wanted::Always {
-            state.connect_answered(&Err(error.clone()));
-            closed(&mut state, Some(&error));
-            let error = Some(error);
-            shared.set_status(Status::Idle { error });
+            let connecting = state.take_connecting();
+            drop(state);
+            shared.set_status(Status::Idle {
+                error: Some(error.clone()),
+            });
+            closed(&mut shared.lock(), Some(&error));
+            connecting.answer(&Err(error));
             return None;
         }
+        drop(state);
         let delay = self.options.backoff.delay(self.attempt, random());
         self.attempt = self.attempt.saturating_add(1);
         shared.set_status(Status::Waiting { delay, error });
@@ -97,12 +109,13 @@ impl Task {
                 Wanted::No => {}
             }
             self.idle();
-            self.pause(None).await;
+            self.pause(Wanted::No, None).await;
         }
     }
 
     /// Says that no connection is wanted any more, if that is news.
     fn idle(&self) {
+        let connecting = self.shared.0.lock().take_connecting();
         let idle = |status: &mut Status| match status {
             Status::Waiting { error, .. } => {
                 let error = Some(error.clone());
@@ -112,12 +125,13 @@ impl Task {
             _ => false,
         };
         self.shared.0.status.send_if_modified(idle);
+        connecting.answer(&Err(ConnectionError::Requested));
     }
 
-    /// Waits until this moment or a change of what is wanted. Meanwhile messages may expire.
-    async fn pause(&mut self, until: Option<Instant>) {
+    /// Waits until this moment, or until something else is wanted than `wanted`. Meanwhile
+    /// messages may expire.
+    async fn pause(&mut self, wanted: Wanted, until: Option<Instant>) {
         let shared = &self.shared.0;
-        let wanted = shared.lock().wanted;
         loop {
             let expiry = {
                 let mut state = shared.lock();

@@ -8,7 +8,7 @@ use mqtt_client::tokio::{Backoff, Client, ConfigError, ConnectionError, Options,
 use mqtt_client::{Config, Message, QoS, Version};
 use tokio::time::{Instant, timeout};
 
-use super::{Net, PATIENCE, until};
+use super::{Net, PATIENCE, in_real_time, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -354,4 +354,94 @@ async fn a_lie_ends_the_connection_with_its_reason() {
     assert_eq!(link.next().await, "end");
     drop(link);
     let _link = net.accept(false).await;
+}
+
+/// Whoever waits for a connection learns that none is wanted any more.
+#[tokio::test(start_paused = true)]
+async fn disconnecting_ends_the_wait_for_a_connection() {
+    let net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    net.refuse(1);
+    client.start();
+    let mut status = client.status();
+    let waiting = |status: &Status| matches!(status, Status::Waiting { .. });
+    timeout(PATIENCE, status.wait_for(waiting))
+        .await
+        .unwrap()
+        .unwrap();
+    let started = Instant::now();
+    let both = async { tokio::join!(client.connect(), client.disconnect(SECOND)) };
+    let (result, ended) = timeout(PATIENCE, both).await.unwrap();
+    ended.unwrap();
+    assert!(matches!(result, Err(ConnectionError::Requested)));
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+/// A connection that is asked for while the last one ends is the next one.
+#[tokio::test(start_paused = true)]
+async fn connecting_while_disconnecting() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let started = Instant::now();
+    let (ended, connected, _link) = tokio::join!(
+        client.disconnect(SECOND),
+        async {
+            tokio::task::yield_now().await;
+            client.connect().await
+        },
+        async {
+            assert_eq!(link.next().await, "DISCONNECT");
+            drop(link);
+            net.accept(false).await
+        }
+    );
+    ended.unwrap();
+    connected.unwrap();
+    assert_eq!(client.stats().connections, 2);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+/// A stream that takes nothing does not keep the task busy, and the end comes in time.
+#[test]
+fn disconnecting_from_a_server_that_does_not_read() {
+    in_real_time(async {
+        let mut net = Net::named("broker", 64);
+        let client = net.client(&Config::new("x"), quick());
+        let (result, _link) = tokio::join!(client.connect(), net.accept(false));
+        result.unwrap();
+        let message = Message::new("t", &[0; 1000]).qos(QoS::AtLeastOnce);
+        client.publish(&message).await.unwrap();
+        let started = Instant::now();
+        client.disconnect(SECOND).await.unwrap_err();
+        assert!(started.elapsed() <= 3 * SECOND, "{:?}", started.elapsed());
+    });
+}
+
+/// Whoever looks at the status may call the client meanwhile, though the status is to change.
+#[test]
+fn looking_at_the_status_locks_nothing_else() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .unwrap();
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _context = runtime.enter();
+        let mut net = Net::new();
+        let client = net.client(&Config::new("x"), quick());
+        let status = client.status();
+        client.start();
+        let mut link = runtime.block_on(net.link(Version::V5));
+        let seen = status.borrow();
+        runtime.block_on(link.say(ConnAck::new(false, ReasonCode::Success)));
+        while client.stats().connections == 0 {
+            std::thread::yield_now();
+        }
+        drop(seen);
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(PATIENCE).expect("a deadlock");
 }

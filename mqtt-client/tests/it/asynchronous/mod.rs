@@ -248,6 +248,24 @@ fn code(code: ReasonCode) -> String {
     }
 }
 
+/// Runs a test whose time is not real, but not without end: a task that is never idle would stop
+/// that time.
+fn in_real_time(test: impl Future<Output = ()> + Send + 'static) {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(test);
+        done.send(()).unwrap();
+    });
+    is_done
+        .recv_timeout(PATIENCE)
+        .expect("failed, or a task without rest");
+}
+
 /// Waits for a condition, in time that is not real.
 async fn until(what: &str, mut check: impl FnMut() -> bool) {
     for _ in 0..3000 {

@@ -7,11 +7,15 @@ use mqtt_client::tokio::{Client, Gap, Options, Overflow, SubscribeOptions, Subsc
 use mqtt_client::{Config, Filter, Message, QoS};
 use tokio::time::{Instant, timeout};
 
-use super::{Link, Net, PATIENCE, until};
+use super::{Link, Net, PATIENCE, in_real_time, until};
 
 /// A client with a subscription that queues two messages.
 async fn subscribed(net: &mut Net, overflow: Overflow) -> (Client, Subscription, Link) {
-    let client = net.client(&Config::new("x"), Options::default());
+    let config = Config {
+        keep_alive: 10,
+        ..Config::new("x")
+    };
+    let client = net.client(&config, Options::default());
     let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
     result.unwrap();
     let filters = [Filter::new("t", QoS::AtMostOnce)];
@@ -140,4 +144,19 @@ async fn acknowledged_messages_always_find_room() {
         }
         assert_eq!(client.stats().missed, 0);
     }
+}
+
+/// While reception waits nothing else keeps the task busy, though PINGREQ is due.
+#[test]
+fn waiting_is_idle() {
+    in_real_time(async {
+        let mut net = Net::new();
+        let (_client, mut subscription, mut link) = subscribed(&mut net, Overflow::Wait).await;
+        tokio::time::sleep(Duration::from_millis(9500)).await;
+        for n in 0..3 {
+            link.publish("t", &n.to_string(), 0).await;
+        }
+        assert_eq!(link.next().await, "PINGREQ");
+        assert_eq!(taken(&mut subscription).await, "0 1 -1");
+    });
 }

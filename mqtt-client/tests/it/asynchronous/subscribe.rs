@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use mqtt_client::mqtt_core::Acknowledgement;
-use mqtt_client::mqtt_core::wire::{PacketId, Publish, ReasonCode};
+use mqtt_client::mqtt_core::wire::{Packet, PacketId, Publish, ReasonCode};
 use mqtt_client::tokio::{Gap, Options, SubscribeError, SubscribeOptions, Subscription};
-use mqtt_client::{Config, Filter, Message, QoS};
+use mqtt_client::{Config, Filter, Message, QoS, Version};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::{Link, Net, PATIENCE, until};
@@ -360,6 +361,42 @@ async fn a_message_that_is_too_large_is_skipped_and_reported() {
     assert_eq!(link.next().await, "PUBACK 1");
     assert_eq!(next(&mut subscription).await, "small");
     assert_eq!(client.stats().too_large, 1);
+}
+
+/// What looks like a packet in the midst of a message that is skipped is none.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_too_large_may_look_like_others() {
+    let mut net = Net::named("broker", 1 << 20);
+    let options = Options {
+        max_packet: 1000,
+        ..Options::default()
+    };
+    let client = net.client(&SESSION, options);
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (subscription, ()) = tokio::join!(
+        client.subscribe("t", QoS::AtLeastOnce),
+        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+    );
+    let mut subscription = subscription.unwrap();
+    // PUBLISH, 48 bytes. The next message begins within, and does not end there.
+    let packet = Packet::from(Publish::new("t", &[b'0'; 2000]));
+    let mut bytes = vec![0; packet.encoded_len(Version::V5).unwrap() - 10];
+    let mut whole = [0; 3000];
+    let n = packet.encode(Version::V5, &mut whole).unwrap();
+    bytes.copy_from_slice(&whole[..n - 10]);
+    link.stream.write_all(&bytes).await.unwrap();
+    link.silence().await;
+    let small = Packet::from(Publish::new("t", &[b'x'; 100]));
+    let m = small.encode(Version::V5, &mut whole[n..]).unwrap();
+    link.stream.write_all(&whole[n - 10..n + 60]).await.unwrap();
+    link.silence().await;
+    link.stream.write_all(&whole[n + 60..n + m]).await.unwrap();
+    assert_eq!(
+        next(&mut subscription).await,
+        "TooLarge { topic: \"t\", len: 2000 }"
+    );
+    assert_eq!(next(&mut subscription).await, "x".repeat(100));
 }
 
 /// Whoever handles messages may call the client, and wait for its answers.
