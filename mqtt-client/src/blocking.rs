@@ -35,6 +35,8 @@ pub struct Client<'b, S> {
     stream: Option<S>,
     #[cfg(feature = "journal")]
     journal: Option<FileJournal>,
+    /// True if anything was received on this connection.
+    is_answered: bool,
     /// True if the core has nothing more to say of what was received.
     is_drained: bool,
     /// True if the last write stood still and the last read did not: reading goes first.
@@ -59,6 +61,7 @@ impl<'b, S: Stream> Client<'b, S> {
             stream: None,
             #[cfg(feature = "journal")]
             journal: None,
+            is_answered: false,
             is_drained: false,
             is_reading: false,
             is_payload_stalled: false,
@@ -149,6 +152,7 @@ impl<'b, S: Stream> Client<'b, S> {
     fn begin(&mut self, stream: S, exchange: Option<Exchange>) {
         self.rx.clear();
         self.stream = Some(stream);
+        self.is_answered = false;
         self.is_drained = false;
         self.is_reading = false;
         self.is_payload_stalled = false;
@@ -369,19 +373,12 @@ impl<'b, S: Stream> Client<'b, S> {
         } else if !*is_unflushed {
             return Ok(());
         }
-        let result = write(core, stream, clock, is_unflushed, timeout);
-        if result.is_err() {
-            self.end();
-        }
-        result
+        write(core, stream, clock, is_unflushed, timeout).map_err(|error| self.failed(error))
     }
 
     fn receive(&mut self, timeout: Option<Duration>) -> Result<(), Error<S::Error>> {
-        let result = self.try_receive(timeout);
-        if result.is_err() {
-            self.end();
-        }
-        result
+        self.try_receive(timeout)
+            .map_err(|error| self.failed(error))
     }
 
     fn try_receive(&mut self, timeout: Option<Duration>) -> Result<(), Error<S::Error>> {
@@ -397,7 +394,7 @@ impl<'b, S: Stream> Client<'b, S> {
             return Err(UsageError::NotConnected.into());
         };
         if core.is_closed() {
-            return Err(Error::Closed);
+            return Err(Error::Disconnected);
         }
         let now = clock.now();
         let is_stalled =
@@ -425,6 +422,7 @@ impl<'b, S: Stream> Client<'b, S> {
             Ok(0) => Err(Error::Closed),
             Ok(n) => {
                 rx.filled(n);
+                self.is_answered = true;
                 self.is_reading = is_stalled;
                 // The stream may have something to answer.
                 self.is_unflushed = true;
@@ -441,6 +439,15 @@ impl<'b, S: Stream> Client<'b, S> {
                 Ok(())
             }
             Err(error) => Err(Error::Stream(error)),
+        }
+    }
+
+    fn failed(&mut self, error: Error<S::Error>) -> Error<S::Error> {
+        self.end();
+        if self.is_answered {
+            error
+        } else {
+            error.unanswered()
         }
     }
 

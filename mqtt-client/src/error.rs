@@ -15,8 +15,12 @@ pub enum Error<E> {
     Protocol(mqtt_core::Error),
     /// The stream failed.
     Stream(E),
-    /// The server closed the stream, or it is closed after a refusal or DISCONNECT.
+    /// The server closed or reset the stream before it said anything.
+    Unanswered,
+    /// The server closed the stream.
     Closed,
+    /// The stream is closed after a refusal or DISCONNECT.
+    Disconnected,
     /// The connection was closed before everything queued was sent.
     Unsent,
     /// The extended authentication failed on our side.
@@ -32,7 +36,12 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
         match self {
             Self::Protocol(error) => error.fmt(f),
             Self::Stream(error) => error.fmt(f),
-            Self::Closed => f.write_str("the connection is closed"),
+            Self::Unanswered => f.write_str(
+                "the server has closed the connection before it answered \
+                 (is this a TLS or WebSocket port?)",
+            ),
+            Self::Closed => f.write_str("the server has closed the connection"),
+            Self::Disconnected => f.write_str("the connection is closed"),
             Self::Unsent => f.write_str("the connection was closed before everything was sent"),
             #[cfg(feature = "std")]
             Self::Authentication(error) => error.fmt(f),
@@ -47,11 +56,30 @@ impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
         match self {
             Self::Protocol(error) => Some(error),
             Self::Stream(error) => Some(error),
-            Self::Closed | Self::Unsent => None,
+            Self::Unanswered | Self::Closed | Self::Disconnected | Self::Unsent => None,
             #[cfg(feature = "std")]
             Self::Authentication(error) => Some(error),
             #[cfg(feature = "journal")]
             Self::Journal(error) => Some(error),
+        }
+    }
+}
+
+impl<E: embedded_io::Error> Error<E> {
+    /// The same, of a stream on which nothing has been received.
+    pub(crate) fn unanswered(self) -> Self {
+        use embedded_io::ErrorKind as Kind;
+        match self {
+            Self::Closed => Self::Unanswered,
+            Self::Stream(error)
+                if matches!(
+                    error.kind(),
+                    Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe
+                ) =>
+            {
+                Self::Unanswered
+            }
+            error => error,
         }
     }
 }

@@ -120,7 +120,7 @@ impl Failure {
         // Servers that do not like what they get may be quick to go.
         let is_closed_at_once = is_connecting
             && match error {
-                E::Closed => true,
+                E::Unanswered | E::Closed => true,
                 E::Stream(error) => matches!(
                     error.kind(),
                     io::ErrorKind::ConnectionReset

@@ -116,6 +116,7 @@ impl<'b, T: Timer> Client<'b, T> {
             client: self,
             stream: Some((reader, writer)),
             state: State::Open,
+            is_answered: false,
             is_drained: false,
             is_unflushed: false,
             pause: None,
@@ -129,6 +130,8 @@ pub struct Connection<'c, 'b, R, W, T> {
     client: &'c mut Client<'b, T>,
     stream: Option<(R, W)>,
     state: State,
+    /// True if anything was received.
+    is_answered: bool,
     /// True if the core has nothing more to say of what was received.
     is_drained: bool,
     /// True if the stream may hold bytes that it has not sent.
@@ -196,7 +199,7 @@ where
         if is_leaving || self.is_drained {
             if self.client.core.is_closed() && !self.is_unflushed {
                 self.end();
-                return Err(Error::Closed);
+                return Err(Error::Disconnected);
             }
             self.turn(&[], None).await?;
         }
@@ -295,7 +298,7 @@ where
     /// received meanwhile is not looked at: the server will send it again.
     ///
     /// Dropped before it is done, it may be called again and goes on; so does
-    /// [`poll`](Self::poll), until [`Error::Closed`].
+    /// [`poll`](Self::poll), until [`Error::Disconnected`].
     ///
     /// # Errors
     /// The connection is ended, but not in order.
@@ -377,10 +380,14 @@ where
             return Err(UsageError::NotConnected.into());
         }
         let result = self.try_turn(payload, at).await;
-        if result.is_err() {
+        result.map_err(|error| {
             self.end();
-        }
-        result
+            if self.is_answered {
+                error
+            } else {
+                error.unanswered()
+            }
+        })
     }
 
     /// The only place that waits, and it does so once. What has happened is noted right after, so
@@ -486,6 +493,7 @@ where
             Poll::Ready(Ok(0)) => return Err(Error::Closed),
             Poll::Ready(Ok(n)) => {
                 rx.filled(n);
+                self.is_answered = true;
                 turn.is_received = true;
                 // The stream may have something to answer, as long as that matters.
                 self.is_unflushed |= matches!(self.state, State::Open);

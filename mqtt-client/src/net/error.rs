@@ -86,7 +86,18 @@ impl fmt::Display for Error {
             Self::Connect(error) => error.fmt(f),
             Self::TimedOut(Step::Proxy) => f.write_str("the proxy did not answer in time"),
             Self::TimedOut(step) => write!(f, "the server did not answer in time, {step}"),
-            Self::Io(step, error) => write!(f, "the connection failed {step}: {error}"),
+            Self::Io(step, error) => {
+                write!(f, "the connection failed {step}: {error}")?;
+                // Servers that do not understand what they get may do so.
+                let is_end = matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+                );
+                if *step == Step::Tls && is_end {
+                    f.write_str(" (is this a plain port?)")?;
+                }
+                Ok(())
+            }
             #[cfg(feature = "tls")]
             Self::TlsConfig(error) => error.fmt(f),
             #[cfg(feature = "tls")]

@@ -393,7 +393,7 @@ fn a_refusal_is_reported() {
         &mut client,
         |event| matches!(event, Event::Refused(connack) if connack.code == ReasonCode::NotAuthorized),
     );
-    assert!(matches!(failure(&mut client), Error::Closed));
+    assert!(matches!(failure(&mut client), Error::Disconnected));
     server.join().unwrap().unwrap();
 }
 
@@ -570,6 +570,6 @@ fn a_question_that_comes_too_late() {
     }
     client.core().disconnect().unwrap();
     let error = failure(&mut client);
-    assert!(matches!(error, Error::Closed), "{error}");
+    assert!(matches!(error, Error::Disconnected), "{error}");
     server.join().unwrap().unwrap();
 }

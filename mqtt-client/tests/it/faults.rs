@@ -203,18 +203,10 @@ fn ports_of_another_protocol() {
     let uri = |scheme, listener| format!("{scheme}://localhost:{}", listeners.port(listener));
 
     // What mosquitto does with a port's wrong protocol is up to the bytes.
-    let left = [
-        "(is this a plain port?)",
-        "in the TLS handshake: Connection reset",
-    ];
-    says(&uri("mqtts", Listener::Tcp), &options, &left);
-    says(&uri("mqtts", Listener::Ws), &options, &left);
-    let left = [
-        "has closed the connection",
-        "is closed",
-        "malformed",
-        "Connection reset",
-    ];
+    let plain = "(is this a plain port?)";
+    says(&uri("mqtts", Listener::Tcp), &options, &[plain]);
+    says(&uri("mqtts", Listener::Ws), &options, &[plain]);
+    let left = ["has closed the connection", "malformed", "Connection reset"];
     says(&uri("mqtt", Listener::Tls), &options, &left);
     says(&uri("mqtt", Listener::Ws), &options, &left);
     let left = ["in the WebSocket handshake", "does not speak HTTP"];
@@ -300,26 +292,15 @@ fn ends() {
         return;
     };
     let options = hasty(&listeners.certificates);
-    for (scheme, listener, ended, handshake) in [
-        ("mqtt", Listener::Tcp, "close", 4),
-        (
-            "mqtts",
-            Listener::Tls,
-            "the server ended the connection during the TLS handshake",
-            500,
-        ),
-        (
-            "ws",
-            Listener::Ws,
-            "the server closed the connection during the WebSocket handshake",
-            100,
-        ),
-        (
-            "wss",
-            Listener::Wss,
-            "the server ended the connection during the TLS handshake",
-            500,
-        ),
+    // The first call that finds a reset says so, and the next one only that there is nothing more.
+    let (close, reset) = ("the server has closed the connection", "Connection reset");
+    let plain = "(is this a plain port?)";
+    let ws = "the server closed the connection during the WebSocket handshake";
+    for (scheme, listener, closed, reset, handshake) in [
+        ("mqtt", Listener::Tcp, close, [close, reset], 4),
+        ("mqtts", Listener::Tls, plain, [plain, plain], 500),
+        ("ws", Listener::Ws, ws, [ws, reset], 100),
+        ("wss", Listener::Wss, plain, [plain, plain], 500),
     ] {
         let fails = |down: Direction, expected: &[&str]| {
             let faults = Faults {
@@ -332,15 +313,15 @@ fn ends() {
         };
         for at in [0, 1, handshake / 2, handshake - 1] {
             for (end, expected) in [
-                (End::Close, ended),
-                (End::HalfClose, ended),
-                (End::Reset, "Connection reset"),
+                (End::Close, &[closed][..]),
+                (End::HalfClose, &[closed]),
+                (End::Reset, &reset),
             ] {
                 let down = Direction {
                     end: Some((at, end)),
                     ..Direction::default()
                 };
-                fails(down, &[expected]);
+                fails(down, expected);
             }
         }
         // Something comes all the time, and nothing is ever whole.
@@ -349,5 +330,29 @@ fn ends() {
             ..Direction::default()
         };
         fails(slow, &["in time"]);
+    }
+}
+
+/// A connection that ends before the server says anything.
+#[test]
+fn no_answer() {
+    let Some(listeners) = Listeners::start() else {
+        return;
+    };
+    let options = Options::default();
+    for end in [End::Close, End::HalfClose, End::Reset] {
+        let down = Direction {
+            end: Some((0, end)),
+            ..Direction::default()
+        };
+        let faults = Faults {
+            down,
+            ..Faults::default()
+        };
+        let proxy = Proxy::with(listeners.address(Listener::Tcp), move |_| faults);
+        let endpoint = format!("mqtt://{}", proxy.address()).parse().unwrap();
+        let expected = "the server has closed the connection before it answered \
+                        (is this a TLS or WebSocket port?)";
+        assert_eq!(blocking(&endpoint, &options), expected, "{end:?}");
     }
 }

@@ -231,7 +231,7 @@ fn mosquitto_refuses() {
             &mut client,
             |event| matches!(event, Event::Refused(connack) if connack.code == ReasonCode::NotAuthorized),
         );
-        assert!(matches!(failure(&mut client), Error::Closed));
+        assert!(matches!(failure(&mut client), Error::Disconnected));
     }
 }
 

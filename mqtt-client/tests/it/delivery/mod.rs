@@ -150,7 +150,7 @@ impl<'b> Link<'b> {
                 return true;
             }
             Ok(None) => {}
-            Err(Error::Closed | Error::Stream(_)) => self.is_open = false,
+            Err(Error::Unanswered | Error::Closed | Error::Stream(_)) => self.is_open = false,
             Err(error) => panic!("{error}"),
         }
         false

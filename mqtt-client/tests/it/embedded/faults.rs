@@ -125,6 +125,25 @@ fn a_server_that_breaks_the_protocol_is_told_so() {
 }
 
 #[test]
+fn an_end_before_any_answer_is_told_from_a_later_one() {
+    for (answer, is_answered) in [(&b""[..], false), (b"\x20", true)] {
+        let world = World::new(V5, |_| Vec::new());
+        let mut storage = Storage::<64, 128, 4>::new();
+        let mut client = Client::new(Config::new("c"), storage.split(), world.timer());
+        let (reader, writer) = world.halves();
+        let mut connection = client.connect(reader, writer).unwrap();
+        world.down.borrow_mut().push(answer);
+        world.down.borrow_mut().is_closed = true;
+        let error = next(&world, &mut connection).unwrap_err();
+        if is_answered {
+            assert!(matches!(error, Error::Closed), "{error}");
+        } else {
+            assert!(matches!(error, Error::Unanswered), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_refusal_is_an_event_and_then_the_end() {
     let world = World::new(V5, |_| {
         encode(V5, ConnAck::new(false, ReasonCode::NotAuthorized))
@@ -136,7 +155,7 @@ fn a_refusal_is_an_event_and_then_the_end() {
     let event = next(&world, &mut connection).unwrap();
     assert!(event.starts_with("Refused"), "{event}");
     let error = next(&world, &mut connection).unwrap_err();
-    assert!(matches!(error, Error::Closed));
+    assert!(matches!(error, Error::Disconnected));
 }
 
 /// What was said before the connection broke is told, though writing fails first.
@@ -252,7 +271,7 @@ fn poll_finishes_what_disconnect_began() {
     assert!(result.is_none());
     world.drop_when(|_| false);
     let error = next(&world, &mut connection).unwrap_err();
-    assert!(matches!(error, Error::Closed), "{error}");
+    assert!(matches!(error, Error::Disconnected), "{error}");
     assert_eq!(world.names(), ["CONNECT", "DISCONNECT"]);
 }
 
