@@ -2,6 +2,7 @@
 
 mod cancel;
 mod connect;
+mod cuts;
 mod overflow;
 mod publish;
 mod subscribe;

@@ -1,30 +1,31 @@
 //! A sender and a receiver whose connections end at any time, and what has arrived in the end.
 
+mod link;
 mod tap;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use mqtt_client::blocking::{Client, Error};
 use mqtt_client::mqtt_core::wire::{PacketId, ReasonCode};
-use mqtt_client::mqtt_core::{self, Resource};
+use mqtt_client::mqtt_core::{self, Client as Core, Resource};
 use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, Version};
 use testkit::{Direction, End, Faults as Cuts, Proxy, Random};
-use transport_tcp::{Options, TcpStream};
 
-use tap::{Faults, Tap, Taps};
+#[cfg(feature = "embedded")]
+pub(crate) use link::Embedded;
+pub(crate) use link::{Blocking, Link, Server};
+use link::{Party, Turn};
+use tap::Faults;
+pub(crate) use tap::{Taps, Wire};
 
 pub(crate) const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
 pub(crate) const LEVELS: [QoS; 2] = [QoS::AtLeastOnce, QoS::ExactlyOnce];
 
 /// How long anything may take that should take no time.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long one look at a connection takes if nothing happens on it.
-const TURN: Duration = Duration::from_millis(20);
 
 /// So many messages are in flight at most. Before 5.0, mosquitto drops those beyond without a word.
 const IN_FLIGHT: usize = 20;
@@ -63,14 +64,14 @@ impl Memory {
     }
 
     /// A sender and a receiver that have sessions at the server.
-    pub(crate) fn parties(
-        &mut self,
+    pub(crate) fn parties<'b, L: Link<'b>>(
+        &'b mut self,
         version: Version,
         qos: QoS,
-        address: SocketAddr,
-    ) -> (Sender<'_>, Receiver<'_>) {
+        server: &Server,
+    ) -> (Sender<L>, Receiver<L>) {
         let Self { sender, receiver } = self;
-        let link = |id, storage| Link::new(config(version, id), storage, address);
+        let link = |id, storage| L::new(config(version, id), storage, server.clone());
         (
             Sender::new(link("sender", sender), qos),
             Receiver::new(link("receiver", receiver), qos),
@@ -88,7 +89,7 @@ fn config(version: Version, id: &str) -> Config<'_> {
 }
 
 /// The payload of a message says its number, and the rest of it follows from that.
-fn payload(number: usize) -> Vec<u8> {
+pub(crate) fn payload(number: usize) -> Vec<u8> {
     let len = match number % 16 {
         15 => 5000,
         n => 4 + 40 * n,
@@ -100,115 +101,92 @@ fn payload(number: usize) -> Vec<u8> {
     payload
 }
 
-fn number(received: &[u8]) -> usize {
+pub(crate) fn number(received: &[u8]) -> usize {
     let number = received.first_chunk().expect("a number");
     let number = usize::try_from(u32::from_be_bytes(*number)).unwrap();
     assert!(received == payload(number), "message {number} is damaged");
     number
 }
 
-/// A client that connects whenever it has no connection.
-struct Link<'b> {
-    client: Client<'b, Tap>,
-    address: SocketAddr,
-    is_open: bool,
-    taps: Taps,
-    /// How often the server had no session.
-    forgotten: usize,
-}
-
-impl<'b> Link<'b> {
-    fn new(config: Config<'b>, storage: &'b mut HeapStorage, address: SocketAddr) -> Self {
-        Self {
-            client: Client::new(config, storage.split()),
-            address,
-            is_open: false,
-            taps: Taps::new(config.version),
-            forgotten: 0,
-        }
-    }
-
-    /// Connects if need be, and polls once; true if something happened. An error may only be the
-    /// end of the connection.
-    fn turn(&mut self, on_event: impl FnOnce(Event<'_>, &Taps)) -> bool {
-        if !self.is_open {
-            let options = Options::default();
-            let Ok(stream) = TcpStream::connect_to(&[self.address], &options) else {
-                // There is no server at the moment.
-                thread::sleep(Duration::from_millis(1));
-                return false;
-            };
-            self.client.connect(self.taps.tap(stream)).unwrap();
-            self.is_open = true;
-        }
-        match self.client.poll(Some(TURN)) {
-            Ok(Some((event, _))) => {
-                if let Event::Connected(connack) = &event {
-                    self.forgotten += usize::from(!connack.session_present);
-                }
-                on_event(event, &self.taps);
-                return true;
-            }
-            Ok(None) => {}
-            Err(Error::Unanswered | Error::Closed | Error::Stream(_)) => self.is_open = false,
-            Err(error) => panic!("{error}"),
-        }
-        false
-    }
-
-    /// Continues the session at another address.
-    fn go(&mut self, address: SocketAddr) {
-        self.client.disconnect(PATIENCE).unwrap();
-        self.is_open = false;
-        self.address = address;
-    }
+/// Runs a client until `is_over`, for no longer than anything may take.
+fn until<'b, P: Party>(
+    what: &str,
+    link: &mut impl Link<'b>,
+    party: &mut P,
+    mut is_over: impl FnMut(&mut P, &mut Turn<'_, 'b>) -> bool,
+) {
+    let deadline = Instant::now() + PATIENCE;
+    link.run(party, |party, turn| {
+        assert!(Instant::now() < deadline, "still waiting for {what}");
+        is_over(party, turn)
+    });
 }
 
 /// Publishes numbered messages and knows what became of them.
-pub(crate) struct Sender<'b> {
-    link: Link<'b>,
+pub(crate) struct Sender<L> {
+    link: L,
+    sent: Sent,
+}
+
+struct Sent {
     qos: QoS,
     /// The messages that `publish` took, by number.
     published: Vec<PacketId>,
     /// The messages of which nothing was heard yet.
     open: BTreeMap<PacketId, usize>,
     lost: BTreeSet<usize>,
+    /// How often the server had no session.
+    forgotten: usize,
     /// What was in flight whenever the server had forgotten the session.
     in_flight: BTreeSet<usize>,
 }
 
-impl<'b> Sender<'b> {
-    fn new(link: Link<'b>, qos: QoS) -> Self {
-        let mut sender = Self {
-            link,
+impl<'b, L: Link<'b>> Sender<L> {
+    fn new(mut link: L, qos: QoS) -> Self {
+        let mut sent = Sent {
             qos,
             published: Vec::new(),
             open: BTreeMap::new(),
             lost: BTreeSet::new(),
+            forgotten: 0,
             in_flight: BTreeSet::new(),
         };
-        until("the sender's session", || {
-            sender.turn();
-            sender.link.client.core().is_connected()
+        until("the sender's session", &mut link, &mut sent, |_, turn| {
+            turn.core.is_connected()
         });
-        sender
+        Self { link, sent }
     }
 
     /// Notices that there is no server, and publishes for later.
     pub(crate) fn publish_offline(&mut self) {
-        until("the end of the connection", || {
-            self.turn();
-            !self.link.is_open
+        let Self { link, sent } = self;
+        until("the end of the connection", link, sent, |sent, turn| {
+            if !turn.is_open {
+                sent.fill(turn.core, sent.published.len());
+            }
+            !turn.is_open
         });
-        self.fill(self.published.len());
     }
 
+    /// Publishes one message more, and waits until all are through; its number.
+    fn finish(&mut self) -> usize {
+        let Self { link, sent } = self;
+        let mut is_published = false;
+        until("the last acknowledgement", link, sent, |sent, turn| {
+            is_published = is_published || sent.publish(turn.core);
+            is_published && sent.open.is_empty()
+        });
+        self.sent.published.len() - 1
+    }
+}
+
+impl Sent {
     /// Publishes a message if there is room.
-    fn publish(&mut self) -> bool {
+    fn publish(&mut self, core: &mut Core<'_>) -> bool {
         let number = self.published.len();
         let payload = payload(number);
         let message = Message::new(TOPIC, &payload).qos(self.qos);
-        match self.link.client.core().publish(&message) {
+        match core.publish(&message) {
             Ok(id) => {
                 let id = id.expect("an identifier");
                 let before = self.open.insert(id, number);
@@ -224,25 +202,23 @@ impl<'b> Sender<'b> {
     }
 
     /// Publishes as many messages as there should be after the first `arrived` of them.
-    fn fill(&mut self, arrived: usize) {
-        let is_online = self.link.client.core().is_connected();
+    fn fill(&mut self, core: &mut Core<'_>, arrived: usize) {
+        let is_online = core.is_connected();
         let limit = if is_online { ONLINE } else { IN_FLIGHT };
         let end = arrived + BACKLOG;
-        while self.open.len() < limit && self.published.len() < end && self.publish() {}
+        while self.open.len() < limit && self.published.len() < end && self.publish(core) {}
     }
+}
 
-    fn turn(&mut self) -> bool {
-        let Self {
-            link,
-            open,
-            lost,
-            in_flight,
-            ..
-        } = self;
-        link.turn(|event, taps| match event {
+impl Party for Sent {
+    fn on(&mut self, event: Event<'_>, taps: &Taps) {
+        let Self { open, lost, .. } = self;
+        match event {
             Event::Connected(connack) if !connack.session_present => {
+                self.forgotten += 1;
                 let begun = taps.begun();
-                in_flight.extend(open.values().filter(|number| **number < begun));
+                let begun = open.values().filter(|number| **number < begun);
+                self.in_flight.extend(begun);
             }
             Event::Published(ack) => {
                 assert_eq!(ack.code, ReasonCode::Success);
@@ -255,26 +231,17 @@ impl<'b> Sender<'b> {
             }
             Event::Connected(_) | Event::Disconnected(_) | Event::Writable => {}
             event => panic!("{event:?}"),
-        })
-    }
-
-    /// Publishes one message more, and waits until all are through; its number.
-    fn finish(&mut self) -> usize {
-        until("room for the last message", || {
-            self.turn();
-            self.publish()
-        });
-        until("the last acknowledgement", || {
-            self.turn();
-            self.open.is_empty()
-        });
-        self.published.len() - 1
+        }
     }
 }
 
 /// Knows what arrived.
-pub(crate) struct Receiver<'b> {
-    link: Link<'b>,
+pub(crate) struct Receiver<L> {
+    link: L,
+    received: Received,
+}
+
+struct Received {
     qos: QoS,
     is_subscribed: bool,
     /// The numbers, in the order in which they arrived.
@@ -283,94 +250,90 @@ pub(crate) struct Receiver<'b> {
     newest: usize,
     /// The pieces of a message that arrives in pieces.
     pieces: Vec<u8>,
+    /// How often the server had no session.
+    forgotten: usize,
 }
 
-impl<'b> Receiver<'b> {
-    fn new(link: Link<'b>, qos: QoS) -> Self {
-        let mut receiver = Self {
-            link,
+impl<'b, L: Link<'b>> Receiver<L> {
+    fn new(link: L, qos: QoS) -> Self {
+        let received = Received {
             qos,
             is_subscribed: false,
             arrived: Vec::new(),
             newest: 0,
             pieces: Vec::new(),
+            forgotten: 0,
         };
+        let mut receiver = Self { link, received };
         receiver.subscribe();
         receiver
     }
 
     /// Subscribes, on a new connection.
     pub(crate) fn subscribe(&mut self) {
-        until("the end of the old connection", || {
-            let is_open = self.link.is_open;
-            if is_open {
-                self.turn();
-            }
-            !is_open
-        });
-        until("a connection of the receiver", || {
-            self.turn();
-            self.link.client.core().is_connected()
-        });
-        let filter = Filter::new(TOPIC, self.qos);
-        self.link.client.core().subscribe(&[filter]).unwrap();
-        self.is_subscribed = false;
-        until("the subscription", || {
-            self.turn();
-            self.is_subscribed
-        });
-    }
-
-    fn turn(&mut self) -> bool {
-        let Self {
+        let Self { link, received } = self;
+        until(
+            "the end of the old connection",
             link,
-            qos,
-            is_subscribed,
-            arrived,
-            newest,
-            pieces,
-        } = self;
-        let is_news = link.turn(|event, _| match event {
-            Event::Publish(publish) => {
-                assert_eq!(publish.qos, *qos);
-                arrived.push(number(publish.payload));
+            received,
+            |_, turn| !turn.is_open,
+        );
+        received.is_subscribed = false;
+        let mut is_asked = false;
+        until("the subscription", link, received, |received, turn| {
+            if !is_asked && turn.core.is_connected() {
+                let filter = Filter::new(TOPIC, received.qos);
+                turn.core.subscribe(&[filter]).unwrap();
+                is_asked = true;
             }
-            Event::PublishStart { .. } => pieces.clear(),
-            Event::Payload { offset, data, last } => {
-                assert_eq!(offset, pieces.len());
-                pieces.extend(data);
-                if last {
-                    arrived.push(number(pieces));
-                }
-            }
-            Event::Subscribed(_) => *is_subscribed = true,
-            Event::Connected(_) | Event::Disconnected(_) | Event::Aborted => {}
-            event => panic!("{event:?}"),
+            received.is_subscribed
         });
-        if let Some(last) = arrived.last() {
-            *newest = (*newest).max(last + 1);
-        }
-        is_news
     }
 
     /// Waits for the message that was published last; false if the server has spoilt it. The server
     /// keeps the order, so that nothing else is still to come.
     fn finish(&mut self, last: usize) -> bool {
+        let Self { link, received } = self;
         let mut is_spoilt = false;
-        until("the last message", || {
-            if !self.turn() {
-                is_spoilt = self.link.taps.faults(number).unreleased.contains(&last);
+        until("the last message", link, received, |received, turn| {
+            if !turn.is_busy {
+                is_spoilt = turn.taps.faults(number).unreleased.contains(&last);
             }
-            is_spoilt || self.arrived.contains(&last)
+            is_spoilt || received.arrived.contains(&last)
         });
         !is_spoilt
     }
 }
 
-fn until(what: &str, mut check: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !check() {
-        assert!(Instant::now() < deadline, "still waiting for {what}");
+impl Received {
+    fn arrives(&mut self, number: usize) {
+        self.arrived.push(number);
+        self.newest = self.newest.max(number + 1);
+    }
+}
+
+impl Party for Received {
+    fn on(&mut self, event: Event<'_>, _: &Taps) {
+        match event {
+            Event::Publish(publish) => {
+                assert_eq!(publish.qos, self.qos);
+                self.arrives(number(publish.payload));
+            }
+            Event::PublishStart { .. } => self.pieces.clear(),
+            Event::Payload { offset, data, last } => {
+                assert_eq!(offset, self.pieces.len());
+                self.pieces.extend(data);
+                if last {
+                    self.arrives(number(&self.pieces));
+                }
+            }
+            Event::Subscribed(_) => self.is_subscribed = true,
+            Event::Connected(connack) => {
+                self.forgotten += usize::from(!connack.session_present);
+            }
+            Event::Disconnected(_) | Event::Aborted => {}
+            event => panic!("{event:?}"),
+        }
     }
 }
 
@@ -393,11 +356,12 @@ impl Progress {
     }
 
     fn wait_for(&self, what: &str, mut check: impl FnMut() -> bool) {
-        until(what, || {
+        let deadline = Instant::now() + PATIENCE;
+        while !check() {
+            assert!(Instant::now() < deadline, "still waiting for {what}");
             assert!(!self.is_over(), "the sender or the receiver has failed");
             thread::sleep(Duration::from_millis(1));
-            check()
-        });
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -415,13 +379,13 @@ impl Drop for Over<'_> {
 }
 
 /// Messages go from the sender to the receiver as fast as they can until `disturb` returns.
-pub(crate) fn storm(
-    sender: &mut Sender<'_>,
-    receiver: &mut Receiver<'_>,
+pub(crate) fn storm<'b, L: Link<'b>>(
+    sender: &mut Sender<L>,
+    receiver: &mut Receiver<L>,
     disturb: impl FnOnce(&Progress),
 ) {
     let progress = Progress {
-        arrived: receiver.newest.into(),
+        arrived: receiver.received.newest.into(),
         is_over: false.into(),
     };
     thread::scope(|scope| {
@@ -429,28 +393,28 @@ pub(crate) fn storm(
         let _over = Over(progress);
         scope.spawn(move || {
             let _over = Over(progress);
-            while !progress.is_over() {
-                sender.fill(progress.arrived());
-                let is_idle = !sender.turn() && sender.open.is_empty();
-                if is_idle {
+            sender.link.run(&mut sender.sent, |sent, turn| {
+                sent.fill(turn.core, progress.arrived());
+                if !turn.is_busy && sent.open.is_empty() {
                     // What has not arrived may be lost in a crash.
-                    sender.publish();
+                    sent.publish(turn.core);
                 }
-            }
+                progress.is_over()
+            });
         });
         scope.spawn(move || {
             let _over = Over(progress);
-            while !progress.is_over() {
-                receiver.turn();
-                progress.arrived.store(receiver.newest, Ordering::Relaxed);
-            }
+            receiver.link.run(&mut receiver.received, |received, _| {
+                progress.arrived.store(received.newest, Ordering::Relaxed);
+                progress.is_over()
+            });
         });
         disturb(progress);
     });
 }
 
 /// A proxy that ends each connection after a random number of bytes in either direction.
-fn cutting_proxy(server: SocketAddr) -> Proxy {
+pub(crate) fn cutting_proxy(server: SocketAddr) -> Proxy {
     let mut random = Random::from_env();
     Proxy::with(server, move |_| Cuts {
         up: cut(&mut random),
@@ -467,13 +431,18 @@ fn cut(random: &mut Random) -> Direction {
     }
 }
 
-/// Sends messages both ways through a proxy that cuts connections.
-pub(crate) fn through_cuts(server: SocketAddr, version: Version, qos: QoS) -> Outcome {
-    let mut memory = Memory::new();
-    let (mut sender, mut receiver) = memory.parties(version, qos, server);
-    let proxy = cutting_proxy(server);
-    sender.link.go(proxy.address());
-    receiver.link.go(proxy.address());
+/// Sends messages both ways through a proxy that cuts connections to a server on this machine.
+pub(crate) fn through_cuts<'b, L: Link<'b>>(
+    memory: &'b mut Memory,
+    server: &Server,
+    version: Version,
+    qos: QoS,
+) -> Outcome {
+    let (mut sender, mut receiver) = memory.parties::<L>(version, qos, server);
+    let address = (Ipv4Addr::LOCALHOST, server.endpoint.port);
+    let proxy = cutting_proxy(address.into());
+    sender.link.go(proxy.address().port());
+    receiver.link.go(proxy.address().port());
     storm(&mut sender, &mut receiver, |progress| {
         progress.wait_for("cuts", || proxy.cuts() >= 100 * factor());
     });
@@ -482,7 +451,10 @@ pub(crate) fn through_cuts(server: SocketAddr, version: Version, qos: QoS) -> Ou
 }
 
 /// Waits until everything has arrived that will.
-pub(crate) fn finish(sender: &mut Sender<'_>, receiver: &mut Receiver<'_>) -> Outcome {
+pub(crate) fn finish<'b, L: Link<'b>>(
+    sender: &mut Sender<L>,
+    receiver: &mut Receiver<L>,
+) -> Outcome {
     while !receiver.finish(sender.finish()) {}
     Outcome::of(sender, receiver)
 }
@@ -505,17 +477,19 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// The outcome, after the last message. It checks what no server is an excuse for.
-    fn of(sender: &Sender<'_>, receiver: &Receiver<'_>) -> Self {
-        assert_eq!(sender.lost, sender.in_flight, "reported, and in flight");
-        let (begun, published) = (sender.link.taps.begun(), sender.published.len());
+    fn of<'b, L: Link<'b>>(sender: &Sender<L>, receiver: &Receiver<L>) -> Self {
+        let (sent_taps, received_taps) = (sender.link.taps(), receiver.link.taps());
+        let (sent, received) = (&sender.sent, &receiver.received);
+        assert_eq!(sent.lost, sent.in_flight, "reported, and in flight");
+        let (begun, published) = (sent_taps.begun(), sent.published.len());
         assert_eq!(begun, published, "all of them, and without DUP only once");
-        let faults = receiver.link.taps.faults(number);
+        let faults = received_taps.faults(number);
         let mut seen = BTreeSet::new();
-        let (first, repeated): (Vec<usize>, Vec<_>) = receiver
+        let (first, repeated): (Vec<usize>, Vec<_>) = received
             .arrived
             .iter()
             .partition(|number| seen.insert(**number));
-        if receiver.qos == QoS::ExactlyOnce {
+        if received.qos == QoS::ExactlyOnce {
             let mut excused = [&*faults.repeated, &*faults.renamed].concat();
             for number in &repeated {
                 let excuse = excused.iter().position(|excused| excused == number);
@@ -523,15 +497,15 @@ impl Outcome {
                 excused.swap_remove(excuse);
             }
         }
-        let is_missing = |n: &usize| !seen.contains(n) && !sender.lost.contains(n);
-        let acknowledged = sender.link.taps.acknowledged();
-        let is_acknowledged = |n: &usize| acknowledged.contains(&sender.published[*n]);
+        let is_missing = |n: &usize| !seen.contains(n) && !sent.lost.contains(n);
+        let acknowledged = sent_taps.acknowledged();
+        let is_acknowledged = |n: &usize| acknowledged.contains(&sent.published[*n]);
         let numbers = 0..published;
         Self {
             missing: numbers.clone().filter(is_missing).collect(),
-            lost: sender.lost.clone(),
+            lost: sent.lost.clone(),
             is_in_order: first.is_sorted(),
-            forgotten: [sender.link.forgotten, receiver.link.forgotten],
+            forgotten: [sent.forgotten, received.forgotten],
             acknowledged: numbers.filter(is_acknowledged).collect(),
             faults,
         }

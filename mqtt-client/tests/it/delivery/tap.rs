@@ -1,56 +1,84 @@
 //! What was said on the wire, and what a server is to blame for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use embedded_io::ErrorType;
 use mqtt_client::mqtt_core::wire::{Packet, PacketId};
 use mqtt_client::{QoS, Stream, Version};
-use transport_tcp::TcpStream;
 
 /// All bytes of a connection.
 #[derive(Debug, Default)]
-struct Wire {
-    sent: Vec<u8>,
-    received: Vec<u8>,
+pub(crate) struct Wire {
+    pub(crate) sent: Vec<u8>,
+    pub(crate) received: Vec<u8>,
 }
 
-/// A stream that keeps a copy of all bytes.
+/// A stream, or a half of one, that keeps a copy of all bytes.
 #[derive(Debug)]
-pub(crate) struct Tap {
-    stream: TcpStream,
+pub(crate) struct Tap<S> {
+    stream: S,
     wire: Arc<Mutex<Wire>>,
 }
 
-impl embedded_io::ErrorType for Tap {
-    type Error = io::Error;
+impl<S> Tap<S> {
+    pub(crate) const fn new(stream: S, wire: Arc<Mutex<Wire>>) -> Self {
+        Self { stream, wire }
+    }
 }
 
-impl embedded_io::Read for Tap {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = embedded_io::Read::read(&mut self.stream, buf)?;
+impl<S: ErrorType> ErrorType for Tap<S> {
+    type Error = S::Error;
+}
+
+impl<S: embedded_io::Read> embedded_io::Read for Tap<S> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, S::Error> {
+        let n = self.stream.read(buf)?;
         self.wire.lock().unwrap().received.extend(&buf[..n]);
         Ok(n)
     }
 }
 
-impl embedded_io::Write for Tap {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let n = embedded_io::Write::write(&mut self.stream, buf)?;
+impl<S: embedded_io::Write> embedded_io::Write for Tap<S> {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, S::Error> {
+        let n = self.stream.write(buf)?;
         self.wire.lock().unwrap().sent.extend(&buf[..n]);
         Ok(n)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn flush(&mut self) -> Result<(), S::Error> {
+        self.stream.flush()
     }
 }
 
-impl Stream for Tap {
-    fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
-        self.stream.set_deadline(deadline);
-        Ok(())
+impl<S: Stream> Stream for Tap<S> {
+    fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), S::Error> {
+        self.stream.set_deadline(deadline)
+    }
+
+    fn close(&mut self) -> Result<(), S::Error> {
+        self.stream.close()
+    }
+}
+
+impl<S: embedded_io_async::Read> embedded_io_async::Read for Tap<S> {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, S::Error> {
+        let n = self.stream.read(buf).await?;
+        self.wire.lock().unwrap().received.extend(&buf[..n]);
+        Ok(n)
+    }
+}
+
+impl<S: embedded_io_async::Write> embedded_io_async::Write for Tap<S> {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, S::Error> {
+        let n = self.stream.write(buf).await?;
+        self.wire.lock().unwrap().sent.extend(&buf[..n]);
+        Ok(n)
+    }
+
+    async fn flush(&mut self) -> Result<(), S::Error> {
+        self.stream.flush().await
     }
 }
 
@@ -69,11 +97,11 @@ impl Taps {
         }
     }
 
-    /// Listens in on a new connection.
-    pub(crate) fn tap(&mut self, stream: TcpStream) -> Tap {
+    /// Takes down what is written there about a new connection.
+    pub(crate) fn wire(&mut self) -> Arc<Mutex<Wire>> {
         let wire = Arc::default();
         self.connections.push(Arc::clone(&wire));
-        Tap { stream, wire }
+        wire
     }
 
     /// How many messages were begun to be sent, on connections that begin with CONNECT. They leave
