@@ -12,7 +12,7 @@ use super::options::Options;
 use super::owned::Core;
 use super::publication::Publication;
 use super::server::Server;
-use super::shared::{Closing, Phase, Shared, Wanted};
+use super::shared::{Awaited, Closing, Phase, Shared, Wanted};
 use super::status::{Connected, Stats, Status};
 use super::subscription::{Received, Subscription};
 use super::task;
@@ -52,6 +52,8 @@ impl Drop for Handle {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.wanted = Wanted::Never;
+        // The next process may want what nobody has seen here.
+        state.discarded.clear();
         let deadline = self.shared.now() + FAREWELL;
         state.closing.get_or_insert(Closing {
             deadline,
@@ -236,6 +238,7 @@ impl Client {
     ) -> Result<Subscription, SubscribeError> {
         let (sender, answer) = oneshot::channel();
         let subscription = self.queue(filters, options, Some(sender))?;
+        let _awaited = Awaited::new(self.shared());
         let granted = answer.await.unwrap_or(Err(SubscribeError::Closed))?;
         Ok(subscription.granted_by(granted))
     }

@@ -16,7 +16,7 @@ use mqtt_core::wire::{FixedHeader, PacketId, Publish, QoS, ReasonCode, Version};
 use mqtt_core::{Error, Event, Instant, OwnedPublish, Step};
 
 use super::error::{ConnectionError, DeliveryError, Reason};
-use super::inbox::{Inbox, Pushed};
+use super::inbox::{Epochs, Inbox, Pushed};
 use super::routes::Request;
 use super::server::Stream;
 use super::shared::{Phase, Shared, State, Wanted};
@@ -26,6 +26,9 @@ use crate::auth::Exchange;
 
 /// How much is read at once: as much as came the last time, within these.
 const READ: core::ops::RangeInclusive<usize> = 4 * 1024..=64 * 1024;
+
+/// Memory for more than this is not used again.
+const LARGE: usize = 4 * *READ.end();
 
 /// How long reception waits for somebody to take messages from a full queue.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -166,6 +169,8 @@ impl<'t> Connection<'t> {
         {
             self.shared.occurred(&mut state, &event);
         }
+        state.routes.disconnected();
+        state.discard();
         state.waiters.wake();
     }
 
@@ -225,6 +230,10 @@ impl<'t> Connection<'t> {
             if self.whole.is_empty() {
                 let len = self.whole_packets();
                 self.whole = self.received.split_to(len).freeze();
+                if len > LARGE {
+                    // Memory that was taken for large messages goes with them.
+                    self.received = BytesMut::from(&*self.received);
+                }
             }
             let is_whole = !self.whole.is_empty();
             // A handle on the bytes, so that events may borrow them while all else changes.
@@ -280,7 +289,7 @@ impl<'t> Connection<'t> {
     /// Tries again what found a queue full. True if nothing is in the way any more.
     fn unblock(&mut self, state: &mut State, now: Instant) -> bool {
         while let Some((inbox, message)) = self.blocked.pop_front() {
-            let may_wait = now < self.pause && !self.shared.is_awaited();
+            let may_wait = now < self.pause && state.closing.is_none() && !self.shared.is_awaited();
             if let Some(message) = push(state, &inbox, message, may_wait) {
                 self.blocked.push_front((inbox, message));
                 return false;
@@ -338,8 +347,14 @@ impl<'t> Connection<'t> {
         state.stats.connections += 1;
         if !session_present {
             state.session += 1;
+            state.session_since = state.connection;
             state.routes.forgotten();
         }
+        let missed = state.routes.reconnected(Epochs {
+            connection: state.session_since,
+            session: state.session,
+        });
+        state.stats.missed += missed;
         let connected = Connected {
             server: Arc::clone(&self.server),
             session_present,
@@ -441,6 +456,7 @@ impl<'t> Connection<'t> {
             }
         }
         if state.phase == Phase::Online {
+            state.discard();
             state.hand_over_queue(now);
             state.request();
         }
@@ -521,14 +537,17 @@ impl<'t> Connection<'t> {
         if !self.blocked.is_empty() || !self.whole.is_empty() || self.ending.is_some() {
             return Ok(false);
         }
-        // Grows as bytes arrive, whatever a header has announced.
-        self.received.reserve(self.chunk.max(self.received.len()));
+        // Small messages share one block of memory, or each that is kept would keep one. It grows as
+        // bytes arrive, whatever a header has announced.
+        if self.received.capacity() - self.received.len() < self.chunk / 4 {
+            self.received.reserve(self.chunk.max(self.received.len()));
+        }
         let room = self.received.capacity() - self.received.len();
         let read = pin!(self.stream.read_buf(&mut self.received));
         match read.poll(cx) {
             Poll::Ready(Ok(0)) => Err(ConnectionError::Closed),
             Poll::Ready(Ok(n)) => {
-                if n == room {
+                if n == room && room >= self.chunk {
                     self.chunk = (self.chunk * 2).min(*READ.end());
                 } else if n < self.chunk / 4 {
                     self.chunk = (self.chunk / 2).max(*READ.start());

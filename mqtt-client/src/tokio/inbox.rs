@@ -47,6 +47,13 @@ struct Queue {
     waker: Option<Waker>,
 }
 
+/// The first connection of a session, and the session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Epochs {
+    pub(super) connection: u64,
+    pub(super) session: u64,
+}
+
 pub(super) type Item = Result<Received, Gap>;
 
 /// What became of a message.
@@ -103,13 +110,60 @@ impl Inbox {
         pushed
     }
 
-    /// Queues the news that something is missing.
+    /// Queues the news that something is missing. Nothing is queued without bound: a message that
+    /// is too large finds the queue full like others, and the same news is no news.
     pub(super) fn push_gap(&self, gap: Gap) {
         let mut queue = self.lock();
-        if !queue.is_closed {
-            queue.items.push_back(Err(gap));
-            queue.wake();
+        if queue.is_closed {
+            return;
         }
+        if matches!(gap, Gap::TooLarge { .. }) {
+            if queue.items.len() < self.capacity {
+                queue.items.push_back(Err(gap));
+            } else {
+                queue.drop_newest();
+            }
+        } else if !queue
+            .items
+            .iter()
+            .any(|item| item.as_ref().err() == Some(&gap))
+        {
+            queue.items.push_back(Err(gap));
+        }
+        queue.wake();
+    }
+
+    /// There is a new connection, with the session that began with connection number `since`.
+    /// What waits here of it at QoS 1 the server sends again, as it was not acknowledged. What
+    /// waits here of an earlier session is not limited by the Receive Maximum any more, but by
+    /// the capacity. Returns how many messages are left out for that.
+    pub(super) fn reconnected(&self, since: Epochs) -> u64 {
+        let mut queue = self.lock();
+        queue.items.retain(|item| match item {
+            Ok(message) if message.qos == QoS::AtLeastOnce => {
+                message.receipt.epoch() < Some(since.connection)
+            }
+            _ => true,
+        });
+        let is_old = |item: &Item| {
+            item.as_ref().is_ok_and(|message| match message.qos {
+                QoS::AtMostOnce => false,
+                QoS::AtLeastOnce => true,
+                QoS::ExactlyOnce => message.receipt.epoch() < Some(since.session),
+            })
+        };
+        let mut missed = 0;
+        while queue.items.len() > self.capacity {
+            let Some(at) = queue.items.iter().rposition(is_old) else {
+                break;
+            };
+            queue.items.remove(at);
+            missed += 1;
+        }
+        if missed > 0 {
+            queue.items.push_back(Err(Gap::Missed(missed)));
+        }
+        missed
     }
 
     /// Nothing more comes.
@@ -236,6 +290,17 @@ mod tests {
         assert_eq!(filled(&newest, &["a", "b", "c", "d"]), "a b -2");
         assert_eq!(filled(&newest, &["a", "B", "c", "D", "e"]), "a B -1 D -1");
         assert_eq!(taken(&newest), "");
+    }
+
+    #[test]
+    fn no_news_without_bound() {
+        let inbox = Inbox::new(1, Overflow::Wait);
+        for _ in 0..3 {
+            inbox.push_gap(Gap::Refused(Box::default()));
+            let (topic, len) = ("t".into(), 9);
+            inbox.push_gap(Gap::TooLarge { topic, len });
+        }
+        assert_eq!(taken(&inbox), "Refused([]) -3");
     }
 
     #[test]

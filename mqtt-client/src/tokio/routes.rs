@@ -11,7 +11,7 @@ use mqtt_core::wire::{
 use mqtt_core::{Client as Core, Error, UsageError};
 
 use super::error::SubscribeError;
-use super::inbox::Inbox;
+use super::inbox::{Epochs, Inbox};
 use super::subscription::Gap;
 
 /// What the server has granted for each filter.
@@ -287,6 +287,23 @@ impl Routes {
             Request::Unsubscribe(leaving) => self.leaving.push_back(leaving),
         }
         self.is_due = true;
+    }
+
+    /// There is no connection any more on which the server could confirm an end.
+    pub(super) fn disconnected(&mut self) {
+        for leaving in &mut self.leaving {
+            let _ = leaving.answer.take().map(|answer| answer.send(Ok(())));
+        }
+    }
+
+    /// There is a new connection, with the session that began as `since` says. Returns how many
+    /// messages are left out.
+    pub(super) fn reconnected(&self, since: Epochs) -> u64 {
+        let missed = self
+            .routes
+            .iter()
+            .map(|route| route.inbox.reconnected(since));
+        missed.sum()
     }
 
     /// The server knows of no subscription: all are to be made again.

@@ -70,6 +70,10 @@ pub(super) struct State {
     /// Counts connections and sessions, so that acknowledgements for earlier ones are known.
     pub(super) connection: u64,
     pub(super) session: u64,
+    /// The first connection of the session.
+    pub(super) session_since: u64,
+    /// Messages of dropped subscriptions, to be acknowledged unless the client is dropped, too.
+    pub(super) discarded: Vec<Received>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -165,6 +169,8 @@ impl Shared {
             waiters: Waiters::default(),
             connection: 0,
             session: 0,
+            session_since: 0,
+            discarded: Vec::new(),
         };
         Self {
             state: Mutex::new(state),
@@ -504,6 +510,13 @@ impl State {
         self.wake();
     }
 
+    /// Acknowledges what nobody is going to take; it must not count for ever.
+    pub(super) fn discard(&mut self) {
+        for mut message in core::mem::take(&mut self.discarded) {
+            self.acknowledge(&mut message, ReasonCode::Success);
+        }
+    }
+
     /// Acknowledges in the core.
     pub(super) fn accept(&mut self, id: PacketId, code: ReasonCode) {
         let ack = Ack {
@@ -562,6 +575,7 @@ impl State {
         self.requests.clear();
         self.lent.clear();
         self.queue.clear();
+        self.discarded.clear();
         self.routes.close();
         self.waiters.wake();
         self.closing = None;

@@ -14,14 +14,19 @@ use mqtt_core::wire::{PacketId, QoS, ReasonCode};
 use super::client::Handle;
 use super::error::SubscribeError;
 use super::inbox::{Inbox, Item};
+use super::shared::{Awaited, Phase};
 
 /// The messages of a subscription, in order of arrival, in a bounded queue of its own.
 ///
 /// A [`Stream`], and [`recv`](Self::recv) does the same. A message above QoS 0 is acknowledged
 /// when it is taken from here, or, with
 /// [`Acknowledgement::Manual`](mqtt_core::Acknowledgement::Manual), by
-/// [`Client::acknowledge`](super::Client::acknowledge). Dropping it ends the subscription, unless
-/// another one has the same filter.
+/// [`Client::acknowledge`](super::Client::acknowledge).
+///
+/// Dropping it ends the subscription, unless another one has the same filter, and acknowledges what
+/// was not taken. Only if the last handle of the client is dropped right after, or was before, the
+/// server keeps the messages for the session's next connection. For it to keep the subscription,
+/// too, call [`Client::disconnect`](super::Client::disconnect) before.
 ///
 /// It outlives connections: when the server has lost the session, the client subscribes again. If
 /// the server then refuses, [`Gap::Refused`] says so.
@@ -91,13 +96,14 @@ impl Subscription {
         })))
     }
 
-    /// Ends the subscription and waits until the server has confirmed it; at once if there is no
-    /// connection. Dropping the future changes nothing: the subscription ends.
+    /// Ends the subscription and waits until the server has confirmed it, or the connection has
+    /// ended: the server is told on the next one. Dropping the future changes nothing: the subscription ends.
     ///
     /// # Errors
     /// [`SubscribeError::Refused`] if the server had no such subscription or does not end it.
     pub async fn unsubscribe(self) -> Result<(), SubscribeError> {
         let answer = self.handle.shared.lock().unsubscribe(self.key);
+        let _awaited = Awaited::new(&self.handle.shared);
         drop(self);
         match answer {
             Some(answer) => answer.await.unwrap_or(Err(SubscribeError::Closed)),
@@ -111,16 +117,22 @@ impl Drop for Subscription {
         self.inbox.close();
         let mut state = self.handle.shared.lock();
         state.unsubscribe(self.key);
-        // Nobody is going to take them.
-        for message in self.taken.iter_mut().flatten() {
-            state.acknowledge(message, ReasonCode::Success);
-        }
-        let mut cx = Context::from_waker(core::task::Waker::noop());
-        let mut rest = VecDeque::new();
-        if self.inbox.poll_take(&mut rest, &mut cx).is_ready() {
-            for message in rest.iter_mut().flatten() {
-                state.acknowledge(message, ReasonCode::Success);
+        let mut left = core::mem::take(&mut self.taken);
+        loop {
+            let messages = left.drain(..).flatten();
+            state
+                .discarded
+                .extend(messages.filter(|message| message.packet_id.is_some()));
+            let mut cx = Context::from_waker(core::task::Waker::noop());
+            if !matches!(
+                self.inbox.poll_take(&mut left, &mut cx),
+                Poll::Ready(Some(_))
+            ) {
+                break;
             }
+        }
+        if state.phase != Phase::Online {
+            state.discard();
         }
     }
 }
@@ -192,6 +204,14 @@ impl Receipt {
         })
     }
 
+    /// To which connection or session the message belongs; `None` at QoS 0.
+    pub(super) fn epoch(&self) -> Option<u64> {
+        self.0.as_ref().map(|inner| match inner {
+            Inner::One(due) => due.epoch,
+            Inner::Shared(shared) => shared.1.epoch,
+        })
+    }
+
     /// What is to be acknowledged now.
     pub(super) fn take(&mut self) -> Option<Due> {
         match self.0.take()? {
@@ -208,7 +228,8 @@ impl Receipt {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Gap {
-    /// So many messages of QoS 0 found the queue full.
+    /// So many messages found the queue full: of QoS 0, too large, or of a session that the
+    /// server has lost.
     Missed(u64),
     /// A message was larger than [`Options::max_packet`](super::Options::max_packet). It is
     /// acknowledged.

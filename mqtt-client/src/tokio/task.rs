@@ -171,11 +171,14 @@ impl Task {
             let ended = self.connect_to(index).await;
             error = ended.error;
             if ended.was_accepted {
-                // One that is ended at once was not really accepted: the delays go on.
+                // One that is ended at once was not really accepted: the delays go on, and
+                // another server has its turn.
                 if started.elapsed() > self.options.backoff.delay(self.attempt, u32::MAX) {
                     self.attempt = 0;
+                    self.first = index;
+                } else {
+                    self.first = index + 1;
                 }
-                self.first = index;
                 break;
             }
             if matches!(error, ConnectionError::Requested) {

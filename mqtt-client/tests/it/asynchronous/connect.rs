@@ -174,18 +174,25 @@ async fn another_server_stands_in() {
     one.refuse(1);
     let (connected, link) = tokio::join!(client.connect(), two.accept(false));
     assert_eq!(&*connected.unwrap().server, "two");
-    // The one that has accepted is tried first.
+    // The one that has accepted is tried first, if it has lasted.
+    tokio::time::sleep(20 * SECOND).await;
     drop(link);
     let link = two.accept(false).await;
+    tokio::time::sleep(20 * SECOND).await;
     two.refuse(1);
     drop(link);
-    let _link = one.accept(false).await;
+    let link = one.accept(false).await;
     let mut status = client.status();
     let is_one = |status: &Status| matches!(status, Status::Connected(c) if &*c.server == "one");
     timeout(PATIENCE, status.wait_for(is_one))
         .await
         .unwrap()
         .unwrap();
+    // One that hangs up at once gives way.
+    drop(link);
+    let started = Instant::now();
+    let _link = two.accept(false).await;
+    assert!(started.elapsed() <= SECOND, "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

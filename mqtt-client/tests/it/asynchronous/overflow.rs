@@ -124,6 +124,30 @@ async fn a_consumer_that_waits_for_an_answer_gets_it() {
     result.unwrap();
     assert!(started.elapsed() < Duration::from_millis(500));
     assert_eq!(taken(&mut subscription).await, "0 1 -8");
+
+    // It is the same with the answers to requests.
+    for n in 0..10 {
+        link.publish("t", &n.to_string(), 0).await;
+    }
+    until("the queue to be full", || client.stats().received == 13).await;
+    let started = Instant::now();
+    let (other, ()) = tokio::join!(client.subscribe("v", QoS::AtMostOnce), async {
+        assert!(link.next().await.starts_with("SUBSCRIBE 3 v"));
+        link.suback(3, &[ReasonCode::Success]).await;
+    });
+    let other = other.unwrap();
+    assert!(started.elapsed() < Duration::from_millis(500));
+    assert_eq!(taken(&mut subscription).await, "0 1 -8");
+    for n in 0..10 {
+        link.publish("t", &n.to_string(), 0).await;
+    }
+    until("the queue to be full", || client.stats().received == 23).await;
+    let (ended, ()) = tokio::join!(other.unsubscribe(), async {
+        assert!(link.next().await.starts_with("UNSUBSCRIBE 4 v"));
+        link.unsuback(4).await;
+    });
+    ended.unwrap();
+    assert!(started.elapsed() < Duration::from_millis(500));
 }
 
 /// Above QoS 0 nothing is left out: what is not taken is not acknowledged.

@@ -441,3 +441,98 @@ async fn handlers_may_publish_and_subscribe() {
     handler.await.unwrap();
     assert_eq!(answers, 50);
 }
+
+/// What was not taken at QoS 1 when the connection ends comes again, and does not pile up.
+#[tokio::test(start_paused = true)]
+async fn what_the_server_sends_again_comes_once() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let filters = [Filter::new("t", QoS::AtLeastOnce)];
+    let options = SubscribeOptions {
+        capacity: 2,
+        ..SubscribeOptions::default()
+    };
+    let (subscription, ()) = tokio::join!(
+        client.subscribe_with(&filters, options),
+        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+    );
+    let mut subscription = subscription.unwrap();
+    for _ in 0..3 {
+        for (payload, id) in [("a", 1), ("b", 2), ("c", 3)] {
+            link.publish("t", payload, id).await;
+        }
+        link.silence().await;
+        drop(link);
+        link = net.accept(true).await;
+    }
+    link.publish("t", "a", 1).await;
+    link.silence().await;
+    assert_eq!(next(&mut subscription).await, "a");
+    assert_eq!(link.next().await, "PUBACK 1");
+
+    // What the server has forgotten stays, as far as there is room.
+    for (payload, id) in [("b", 2), ("c", 3), ("d", 4)] {
+        link.publish("t", payload, id).await;
+    }
+    link.silence().await;
+    drop(link);
+    let mut link = net.accept(false).await;
+    assert!(link.next().await.starts_with("SUBSCRIBE"));
+    link.publish("t", "e", 1).await;
+    link.silence().await;
+    for expected in ["b", "c", "Missed(1)", "e"] {
+        assert_eq!(next(&mut subscription).await, expected);
+    }
+    assert_eq!(link.next().await, "PUBACK 1");
+    assert_eq!(client.stats().missed, 1);
+}
+
+/// Messages that nobody has seen when the whole client goes stay with the server.
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_acknowledges_nothing() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (subscription, ()) = tokio::join!(
+        client.subscribe("t", QoS::AtLeastOnce),
+        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+    );
+    let mut subscription = subscription.unwrap();
+    for (payload, id) in [("a", 1), ("b", 2), ("c", 3)] {
+        link.publish("t", payload, id).await;
+    }
+    assert_eq!(next(&mut subscription).await, "a");
+    drop(subscription);
+    drop(client);
+    assert_eq!(link.next().await, "PUBACK 1");
+    assert_eq!(link.next().await, "UNSUBSCRIBE 2 t");
+    assert_eq!(link.next().await, "DISCONNECT");
+}
+
+/// An end that the server cannot confirm any more is one all the same.
+#[tokio::test(start_paused = true)]
+async fn unsubscribing_does_not_wait_for_another_connection() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (subscription, ()) = tokio::join!(
+        client.subscribe("t", QoS::AtLeastOnce),
+        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+    );
+    net.refuse(usize::MAX);
+    let (result, ()) = tokio::join!(
+        timeout(PATIENCE, subscription.unwrap().unsubscribe()),
+        async {
+            assert_eq!(link.next().await, "UNSUBSCRIBE 2 t");
+            drop(link);
+        }
+    );
+    result.unwrap().unwrap();
+    net.refuse(0);
+    let mut link = net.accept(true).await;
+    assert_eq!(link.next().await, "UNSUBSCRIBE 3 t");
+}
