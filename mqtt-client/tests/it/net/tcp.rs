@@ -70,8 +70,10 @@ fn no_answer() {
     let silent = testkit::Silent::bind();
     let endpoint = format!("mqtt://{}", silent.address).parse().unwrap();
     for (timeout, connect_timeout) in [(SHORT, PATIENCE), (PATIENCE, SHORT)] {
-        let mut options = Options::default();
-        options.timeout = timeout;
+        let mut options = Options {
+            timeout,
+            ..Options::default()
+        };
         options.tcp.connect_timeout = connect_timeout;
         let error = fails(&endpoint, &options);
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
