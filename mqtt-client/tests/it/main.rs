@@ -4,7 +4,9 @@
 mod asynchronous;
 mod auth;
 mod blocking;
+#[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod cuts;
+#[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod delivery;
 #[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod drivers;
@@ -12,6 +14,8 @@ mod drivers;
 mod embedded;
 #[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod faults;
+#[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
+mod frames;
 #[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod full;
 #[cfg(feature = "journal")]
@@ -24,6 +28,7 @@ mod matrix;
 #[cfg(feature = "net")]
 mod net;
 mod payload;
+#[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod restart;
 #[cfg(feature = "scram")]
 mod scram;
