@@ -25,6 +25,9 @@ pub(super) struct Routes {
     version: Version,
     routes: Vec<Route>,
     last_key: u64,
+    /// Added to the keys this gives the subscription identifiers. It is random, because a session
+    /// may still have messages, and subscriptions, with identifiers of an earlier process.
+    base: u32,
     /// Filters that nobody wants any more, and the server still has.
     leaving: VecDeque<Leaving>,
     /// True if the server has to be told something.
@@ -34,6 +37,8 @@ pub(super) struct Routes {
 #[derive(Debug)]
 struct Route {
     key: u64,
+    /// The subscription identifier.
+    identifier: u32,
     filters: Box<[OwnedFilter]>,
     stage: Stage,
     inbox: Arc<Inbox>,
@@ -116,29 +121,29 @@ impl Route {
         self.filters.iter().any(|filter| *filter.topic == *topic)
     }
 
-    /// The subscription identifier: any number but 0 that differs from those of the others.
-    fn identifier(&self) -> u32 {
-        u32::try_from(self.key % 0xFFF_FFFF).map_or(1, |id| id + 1)
-    }
-
-    /// True if a message to `topic` that carries these subscription identifiers is for it.
-    fn claims(&self, topic: &str, mut identifiers: impl Iterator<Item = u32>) -> bool {
-        let own = self.identifier();
-        match identifiers.next() {
-            Some(first) if !self.is_shadowed && self.stage != Stage::Local => {
-                first == own || identifiers.any(|identifier| identifier == own)
+    /// True if a message to `topic` is for it; with these subscription identifiers, if any of them
+    /// is known.
+    fn claims(&self, topic: &str, known: Option<impl Iterator<Item = u32>>) -> bool {
+        match known {
+            Some(mut known) if !self.is_shadowed && self.stage != Stage::Local => {
+                known.any(|identifier| identifier == self.identifier)
             }
             _ => self.matches(topic),
         }
     }
 }
 
+/// How many subscription identifiers there are, all but 0.
+const IDENTIFIERS: u64 = 0xFFF_FFFF;
+
 impl Routes {
-    pub(super) const fn new(version: Version) -> Self {
+    /// Keeps to identifiers of three bytes, as long as there are not too many subscriptions.
+    pub(super) const fn new(version: Version, random: u32) -> Self {
         Self {
             version,
             routes: Vec::new(),
             last_key: 0,
+            base: random % (1 << 20),
             leaving: VecDeque::new(),
             is_due: false,
         }
@@ -158,6 +163,7 @@ impl Routes {
         let is_local = answer.is_none();
         self.routes.push(Route {
             key: self.last_key,
+            identifier: self.identifier(self.last_key),
             filters: filters.iter().map(OwnedFilter::new).collect(),
             stage: if is_local { Stage::Local } else { Stage::Due },
             inbox,
@@ -166,6 +172,17 @@ impl Routes {
         });
         self.is_due |= !is_local;
         self.last_key
+    }
+
+    fn identifier(&self, key: u64) -> u32 {
+        let number = (u64::from(self.base) + key) % IDENTIFIERS;
+        u32::try_from(number).map_or(1, |number| number + 1)
+    }
+
+    /// True if a subscription of this process has, or had, this identifier.
+    fn is_known(&self, identifier: u32) -> bool {
+        let number = u64::from(identifier) + IDENTIFIERS - 1 - u64::from(self.base);
+        (1..=self.last_key).contains(&(number % IDENTIFIERS))
     }
 
     /// Removes a subscription. The server is told, unless it does not know of it.
@@ -321,15 +338,16 @@ impl Routes {
 
     /// Calls `to` for each inbox that a message is for.
     pub(super) fn find(&self, topic: &str, publish: &Publish<'_>, mut to: impl FnMut(&Arc<Inbox>)) {
+        let identifiers = || {
+            let properties = publish.properties.iter();
+            properties.filter_map(|property| match property {
+                Property::SubscriptionIdentifier(identifier) => Some(identifier),
+                _ => None,
+            })
+        };
+        let is_known = identifiers().any(|identifier| self.is_known(identifier));
         for route in &self.routes {
-            let identifiers = publish
-                .properties
-                .iter()
-                .filter_map(|property| match property {
-                    Property::SubscriptionIdentifier(identifier) => Some(identifier),
-                    _ => None,
-                });
-            if route.claims(topic, identifiers) {
+            if route.claims(topic, is_known.then(identifiers)) {
                 to(&route.inbox);
             }
         }
@@ -362,7 +380,7 @@ impl Leaving {
 
 fn subscribe(core: &mut Core<'_>, version: Version, route: &Route) -> Result<PacketId, Error> {
     let filters: Vec<_> = route.filters.iter().map(OwnedFilter::as_filter).collect();
-    let properties = [Property::SubscriptionIdentifier(route.identifier())];
+    let properties = [Property::SubscriptionIdentifier(route.identifier)];
     if version == Version::V5 {
         let unavailable = UsageError::SubscriptionIdentifierNotAvailable;
         match core.subscribe_with(&filters, &properties) {
@@ -386,7 +404,7 @@ mod tests {
 
     /// Which of the subscriptions, counted from 1, a message is for.
     fn claimed(subscriptions: &[&[&str]], topic: &str, identifiers: &[u32]) -> Vec<usize> {
-        let mut routes = Routes::new(Version::V5);
+        let mut routes = Routes::new(Version::V5, 0);
         let inboxes: Vec<_> = subscriptions
             .iter()
             .map(|filters| {
@@ -440,11 +458,32 @@ mod tests {
         assert_eq!(claimed(subscriptions, "a/b", &[1]), [1]);
         assert_eq!(claimed(subscriptions, "a/b", &[2]), [2]);
         assert_eq!(claimed(subscriptions, "a/b", &[1, 2]), [1, 2]);
-        assert_eq!(claimed(subscriptions, "a/b", &[9]), []);
+        // Of nobody here any more, and of an earlier process.
+        assert_eq!(claimed(subscriptions, "a/b", &[1, 9]), [1]);
+        assert_eq!(claimed(subscriptions, "a/b", &[9]), [1, 2]);
         // The server knows the same filter by the later subscription alone.
         let subscriptions: &[&[&str]] = &[&["a", "b"], &["b", "c"]];
         assert_eq!(claimed(subscriptions, "b", &[2]), [1, 2]);
         assert_eq!(claimed(subscriptions, "c", &[2]), [2]);
         assert_eq!(claimed(subscriptions, "a", &[1]), [1]);
+    }
+
+    /// What is under way for a subscription that has ended is for no other one.
+    #[test]
+    fn by_the_identifier_of_nobody() {
+        let mut routes = Routes::new(Version::V5, u32::MAX);
+        let mut add = |filter| {
+            let inbox = Arc::new(Inbox::new(1, Overflow::Wait));
+            let filters = [Filter::new(filter, QoS::AtMostOnce)];
+            routes.add(&filters, inbox, Some(oneshot::channel().0))
+        };
+        let (_one, two) = (add("a/#"), add("a/b"));
+        let properties = [Property::SubscriptionIdentifier(routes.identifier(two))];
+        let publish = Publish {
+            properties: properties.as_slice().into(),
+            ..Publish::new("a/b", &[])
+        };
+        routes.remove(two, None);
+        routes.find("a/b", &publish, |_| panic!("for somebody"));
     }
 }

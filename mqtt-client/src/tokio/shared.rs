@@ -153,7 +153,7 @@ impl Shared {
             phase: Phase::Offline,
             wanted: Wanted::No,
             waker: None,
-            routes: Routes::new(version),
+            routes: Routes::new(version, super::task::random()),
             stats: Stats::default(),
             closing: None,
             connecting: Connecting::default(),

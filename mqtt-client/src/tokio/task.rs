@@ -273,7 +273,8 @@ fn closed(state: &mut State, error: Option<&ConnectionError>) {
     }
 }
 
-fn random() -> u32 {
+/// A number that differs from client to client.
+pub(super) fn random() -> u32 {
     // Without random numbers the delays are only more alike.
     getrandom::u32().unwrap_or(u32::MAX / 2)
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mqtt_client::mqtt_core::wire::{
-    Ack, ConnAck, Packet, PacketId, Properties, Property, Publish, ReasonCode, SubAck, UnsubAck,
+    Ack, ConnAck, Packet, PacketId, Properties, Publish, ReasonCode, SubAck, UnsubAck,
 };
 use mqtt_client::tokio::{Client, Options, Server};
 use mqtt_client::{Config, QoS, Version};
@@ -210,16 +210,8 @@ fn words(packet: &Packet<'_>) -> String {
                 .iter()
                 .map(|filter| filter.topic.to_owned());
             let filters: Vec<_> = filters.collect();
-            let identifier = subscribe
-                .properties
-                .iter()
-                .find_map(|property| match property {
-                    Property::SubscriptionIdentifier(identifier) => Some(identifier),
-                    _ => None,
-                });
-            let identifier = identifier.map_or(String::new(), |n| format!(" as {n}"));
             format!(
-                "SUBSCRIBE {} {}{identifier}",
+                "SUBSCRIBE {} {}",
                 subscribe.packet_id.get(),
                 filters.join(" ")
             )

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use mqtt_client::mqtt_core::Acknowledgement;
-use mqtt_client::mqtt_core::wire::{Packet, PacketId, Publish, ReasonCode};
+use mqtt_client::mqtt_core::wire::{Packet, PacketId, Properties, Property, Publish, ReasonCode};
 use mqtt_client::tokio::{Gap, Options, SubscribeError, SubscribeOptions, Subscription};
 use mqtt_client::{Config, Filter, Message, QoS, Version};
 use tokio::io::AsyncWriteExt;
@@ -48,7 +48,7 @@ async fn what_is_granted_is_told() {
         client.subscribe_with(&filters, SubscribeOptions::default()),
         granting(
             &mut link,
-            "SUBSCRIBE 1 a b c as 2",
+            "SUBSCRIBE 1 a b c",
             &[
                 ReasonCode::GrantedQoS1,
                 ReasonCode::NotAuthorized,
@@ -66,11 +66,7 @@ async fn what_is_granted_is_told() {
 
     let (refused, ()) = tokio::join!(
         client.subscribe("d", QoS::AtMostOnce),
-        granting(
-            &mut link,
-            "SUBSCRIBE 2 d as 3",
-            &[ReasonCode::QuotaExceeded]
-        )
+        granting(&mut link, "SUBSCRIBE 2 d", &[ReasonCode::QuotaExceeded])
     );
     let refused = refused.unwrap_err();
     assert_eq!(
@@ -100,7 +96,7 @@ async fn acknowledged_when_taken() {
     result.unwrap();
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
     );
     let mut subscription = subscription.unwrap();
     for (payload, id) in [("a", 1), ("b", 0), ("c", 2), ("d", 3)] {
@@ -137,7 +133,7 @@ async fn acknowledged_by_hand() {
     result.unwrap();
     let (subscription, ()) = tokio::join!(
         client.subscribe("#", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 # as 2", &[ReasonCode::GrantedQoS1])
+        granting(&mut link, "SUBSCRIBE 1 #", &[ReasonCode::GrantedQoS1])
     );
     let mut subscription = subscription.unwrap();
     for id in 1..=3 {
@@ -176,7 +172,7 @@ async fn exactly_once_over_connections() {
     result.unwrap();
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::ExactlyOnce),
-        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS2])
+        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS2])
     );
     let mut subscription = subscription.unwrap();
     let message = |dup| Publish {
@@ -205,11 +201,11 @@ async fn subscribed_again_where_the_server_has_forgotten() {
     result.unwrap();
     let (one, ()) = tokio::join!(
         client.subscribe("one", QoS::AtMostOnce),
-        granting(&mut link, "SUBSCRIBE 1 one as 2", &[ReasonCode::Success])
+        granting(&mut link, "SUBSCRIBE 1 one", &[ReasonCode::Success])
     );
     let (two, ()) = tokio::join!(
         client.subscribe("two", QoS::AtMostOnce),
-        granting(&mut link, "SUBSCRIBE 2 two as 3", &[ReasonCode::Success])
+        granting(&mut link, "SUBSCRIBE 2 two", &[ReasonCode::Success])
     );
     let (mut one, mut two) = (one.unwrap(), two.unwrap());
     drop(link);
@@ -220,13 +216,8 @@ async fn subscribed_again_where_the_server_has_forgotten() {
     assert_eq!(next(&mut one).await, "1");
     drop(link);
     let mut link = net.accept(false).await;
-    granting(&mut link, "SUBSCRIBE 3 one as 2", &[ReasonCode::Success]).await;
-    granting(
-        &mut link,
-        "SUBSCRIBE 4 two as 3",
-        &[ReasonCode::NotAuthorized],
-    )
-    .await;
+    granting(&mut link, "SUBSCRIBE 3 one", &[ReasonCode::Success]).await;
+    granting(&mut link, "SUBSCRIBE 4 two", &[ReasonCode::NotAuthorized]).await;
     link.publish("one", "2", 0).await;
     assert_eq!(next(&mut one).await, "2");
     let refused = Gap::Refused([("two".into(), ReasonCode::NotAuthorized)].into());
@@ -248,11 +239,11 @@ async fn requests_without_a_connection_wait_for_one() {
     tokio::task::yield_now().await;
     client.start();
     let mut link = net.accept(false).await;
-    assert_eq!(link.next().await, "SUBSCRIBE 1 t as 2");
+    assert_eq!(link.next().await, "SUBSCRIBE 1 t");
     // The answer gets lost: the question is asked again.
     drop(link);
     let mut link = net.accept(true).await;
-    granting(&mut link, "SUBSCRIBE 2 t as 2", &[ReasonCode::Success]).await;
+    granting(&mut link, "SUBSCRIBE 2 t", &[ReasonCode::Success]).await;
     let subscription = timeout(PATIENCE, subscribing)
         .await
         .unwrap()
@@ -283,7 +274,7 @@ async fn subscribing_can_be_given_up() {
         client.subscribe("b", QoS::AtMostOnce),
     );
     assert!(given_up.await.is_err());
-    assert_eq!(link.next().await, "SUBSCRIBE 1 b as 3");
+    assert_eq!(link.next().await, "SUBSCRIBE 1 b");
     assert_eq!(link.next().await, "UNSUBSCRIBE 2 b");
     link.suback(1, &[ReasonCode::Success]).await;
     link.unsuback(2).await;
@@ -298,11 +289,11 @@ async fn the_same_filter_twice() {
     result.unwrap();
     let (one, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
     );
     let (two, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 2 t as 3", &[ReasonCode::GrantedQoS1])
+        granting(&mut link, "SUBSCRIBE 2 t", &[ReasonCode::GrantedQoS1])
     );
     let (mut one, mut two) = (one.unwrap(), two.unwrap());
     link.publish("t", "both", 7).await;
@@ -351,7 +342,7 @@ async fn a_message_that_is_too_large_is_skipped_and_reported() {
     result.unwrap();
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
     );
     let mut subscription = subscription.unwrap();
     link.publish("t", &"x".repeat(5000), 1).await;
@@ -376,7 +367,7 @@ async fn a_message_that_is_too_large_may_look_like_others() {
     result.unwrap();
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
     );
     let mut subscription = subscription.unwrap();
     // PUBLISH, 48 bytes. The next message begins within, and does not end there.
@@ -408,7 +399,7 @@ async fn handlers_may_publish_and_subscribe() {
     result.unwrap();
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
     );
     let mut subscription = subscription.unwrap();
     let handler = tokio::spawn(async move {
@@ -456,7 +447,7 @@ async fn what_the_server_sends_again_comes_once() {
     };
     let (subscription, ()) = tokio::join!(
         client.subscribe_with(&filters, options),
-        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
     );
     let mut subscription = subscription.unwrap();
     for _ in 0..3 {
@@ -498,7 +489,7 @@ async fn the_last_handle_acknowledges_nothing() {
     result.unwrap();
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
     );
     let mut subscription = subscription.unwrap();
     for (payload, id) in [("a", 1), ("b", 2), ("c", 3)] {
@@ -521,7 +512,7 @@ async fn unsubscribing_does_not_wait_for_another_connection() {
     result.unwrap();
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t as 2", &[ReasonCode::GrantedQoS1])
+        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
     );
     net.refuse(usize::MAX);
     let (result, ()) = tokio::join!(
@@ -535,4 +526,38 @@ async fn unsubscribing_does_not_wait_for_another_connection() {
     net.refuse(0);
     let mut link = net.accept(true).await;
     assert_eq!(link.next().await, "UNSUBSCRIBE 3 t");
+}
+
+/// What the server has kept for a subscription of an earlier process carries its identifier.
+#[tokio::test(start_paused = true)]
+async fn identifiers_of_an_earlier_process_mean_nothing() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let subscribe = |filter| {
+        let client = client.clone();
+        tokio::spawn(async move { client.subscribe(filter, QoS::AtMostOnce).await })
+    };
+    let (one, two) = (subscribe("one"), subscribe("two"));
+    tokio::task::yield_now().await;
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(true));
+    result.unwrap();
+    for (topic, identifier) in [("one", 1), ("two", 2), ("one", 3), ("two", 0xFFF_FFFF)] {
+        let properties = [Property::SubscriptionIdentifier(identifier)];
+        link.say(Publish {
+            properties: Properties::from(&properties),
+            ..Publish::new(topic, identifier.to_string().as_bytes())
+        })
+        .await;
+    }
+    for _ in 0..2 {
+        let packet = link.next().await;
+        let id = packet.split(' ').nth(1).unwrap().parse().unwrap();
+        link.suback(id, &[ReasonCode::Success]).await;
+    }
+    let (mut one, mut two) = (one.await.unwrap().unwrap(), two.await.unwrap().unwrap());
+    assert_eq!([next(&mut one).await, next(&mut one).await], ["1", "3"]);
+    assert_eq!(
+        [next(&mut two).await, next(&mut two).await],
+        ["2", "268435455"]
+    );
 }
