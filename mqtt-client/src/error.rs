@@ -65,6 +65,7 @@ impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
     }
 }
 
+#[cfg(any(feature = "embedded", feature = "std"))]
 impl<E: embedded_io::Error> Error<E> {
     /// The same, of a stream on which nothing has been received.
     pub(crate) fn unanswered(self) -> Self {
