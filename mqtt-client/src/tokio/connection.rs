@@ -186,7 +186,10 @@ impl<'t> Connection<'t> {
                 self.feed(&mut state, now);
                 match self.poll_send(&mut state, now, cx) {
                     Ok(sent) => is_progress |= sent,
-                    Err(error) => return Poll::Ready(self.end(error)),
+                    Err(error) => {
+                        drop(state);
+                        return Poll::Ready(self.hear_out(error, cx));
+                    }
                 }
                 let is_closed = state.core.with(|core| core.is_closed()) && !self.is_unflushed;
                 match self.ending.take() {
@@ -213,6 +216,18 @@ impl<'t> Connection<'t> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Nothing more can be sent, but before the server closed it may have said why.
+    fn hear_out(&mut self, error: ConnectionError, cx: &mut Context<'_>) -> ConnectionError {
+        for _ in 0..ROUNDS {
+            if !matches!(self.poll_receive(cx), Ok(true)) {
+                break;
+            }
+            let now = self.shared.now();
+            self.digest(&mut self.shared.lock(), now);
+        }
+        self.end(error)
     }
 
     /// The first of two errors.

@@ -452,3 +452,20 @@ fn looking_at_the_status_locks_nothing_else() {
     });
     is_done.recv_timeout(PATIENCE).expect("a deadlock");
 }
+
+/// The server's last words are heard though nothing can be sent to it any more.
+#[tokio::test(start_paused = true)]
+async fn what_the_server_said_counts_more_than_that_it_went() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("x"), quick());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let mut status = client.status();
+    link.say(Disconnect::new(ReasonCode::SessionTakenOver))
+        .await;
+    drop(link);
+    client.try_publish(&Message::new("t", b"x")).unwrap();
+    timeout(PATIENCE, status.changed()).await.unwrap().unwrap();
+    let status = format!("{:?}", *status.borrow());
+    assert!(status.contains("SessionTakenOver"), "{status}");
+}
