@@ -216,7 +216,20 @@ impl Routes {
             return;
         }
         while let Some(leaving) = self.leaving.pop_front() {
-            let filters: Vec<&str> = leaving.filters.iter().map(|filter| &**filter).collect();
+            // After a lost connection somebody may have them again.
+            let is_active = |filter: &str| -> bool {
+                let mut active = self
+                    .routes
+                    .iter()
+                    .filter(|route| route.stage == Stage::Active);
+                active.any(|route| route.has(filter))
+            };
+            let filters = leaving.filters.iter().map(|filter| &**filter);
+            let filters: Vec<&str> = filters.filter(|filter| !is_active(filter)).collect();
+            if filters.is_empty() {
+                let _ = leaving.answer.map(|answer| answer.send(Ok(())));
+                continue;
+            }
             match core.unsubscribe(&filters) {
                 Ok(id) => sent(id, Request::Unsubscribe(leaving)),
                 Err(Error::Usage(error)) if error != UsageError::NotConnected => {

@@ -561,3 +561,26 @@ async fn identifiers_of_an_earlier_process_mean_nothing() {
         ["2", "268435455"]
     );
 }
+
+/// What was subscribed to again is not ended by an UNSUBSCRIBE that is sent again.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_out_of_date_is_not_said_again() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (first, ()) = tokio::join!(
+        client.subscribe("t", QoS::AtMostOnce),
+        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::Success])
+    );
+    drop(first);
+    assert_eq!(link.next().await, "UNSUBSCRIBE 2 t");
+    let (second, ()) = tokio::join!(
+        client.subscribe("t", QoS::AtMostOnce),
+        granting(&mut link, "SUBSCRIBE 3 t", &[ReasonCode::Success])
+    );
+    let _second = second.unwrap();
+    drop(link);
+    let mut link = net.accept(true).await;
+    link.silence().await;
+}
