@@ -1,18 +1,60 @@
-//! Sessions outlive connections that are cut at any byte.
+//! Sessions outlive connections that are cut at any byte, in the handshakes of all layers, too.
 
-use testkit::Mosquitto;
+use std::thread;
 
-use super::delivery::{LEVELS, VERSIONS, through_cuts};
+use mqtt_client::{QoS, Version};
+use testkit::{Listener, Listeners};
+
+#[cfg(feature = "embedded")]
+use super::delivery::Embedded;
+use super::delivery::{Blocking, LEVELS, Memory, Outcome, Server, VERSIONS, through_cuts};
+use super::drivers::options;
+
+/// Puts a driver through it.
+type Through = fn(&mut Memory, &Server, Version, QoS) -> Outcome;
+
+const BLOCKING: Through =
+    |memory, server, version, qos| through_cuts::<Blocking<'_>>(memory, server, version, qos);
+
+#[cfg(feature = "embedded")]
+const EMBEDDED: Through =
+    |memory, server, version, qos| through_cuts::<Embedded<'_>>(memory, server, version, qos);
+
+/// Each version and QoS at the same time.
+fn mosquitto(scheme: &str, listener: Listener, through: Through) {
+    thread::scope(|scope| {
+        for version in VERSIONS {
+            for qos in LEVELS {
+                scope.spawn(move || {
+                    // Its sessions end with it.
+                    let Some(listeners) = Listeners::start() else {
+                        return;
+                    };
+                    let uri = format!("{scheme}://localhost:{}", listeners.port(listener));
+                    let server = Server {
+                        endpoint: uri.parse().unwrap(),
+                        options: options(&listeners.certificates),
+                    };
+                    let outcome = through(&mut Memory::new(), &server, version, qos);
+                    outcome.check_complete();
+                });
+            }
+        }
+    });
+}
 
 #[test]
-fn mosquitto_and_connections_that_are_cut() {
-    let lines = "persistence false\nallow_anonymous true\nmax_queued_messages 0\n";
-    for version in VERSIONS {
-        for qos in LEVELS {
-            let Some(broker) = Mosquitto::start(|_| lines.to_owned()) else {
-                return;
-            };
-            through_cuts(broker.address(), version, qos).check_complete();
-        }
-    }
+fn the_blocking_driver_over_tcp() {
+    mosquitto("mqtt", Listener::Tcp, BLOCKING);
+}
+
+#[test]
+fn the_blocking_driver_over_tls() {
+    mosquitto("mqtts", Listener::Tls, BLOCKING);
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn the_embedded_driver_over_tcp() {
+    mosquitto("mqtt", Listener::Tcp, EMBEDDED);
 }

@@ -1,9 +1,10 @@
 //! Sessions outlive the process of the server.
 
+use mqtt_client::net::Options;
 use mqtt_client::{QoS, Version};
 use testkit::Mosquitto;
 
-use super::delivery::{LEVELS, Memory, Outcome, VERSIONS, factor, finish, storm};
+use super::delivery::{Blocking, LEVELS, Memory, Outcome, Server, VERSIONS, factor, finish, storm};
 
 /// Runs a test with a mosquitto that keeps its sessions in a file, for each version and QoS.
 fn everywhere(max_inflight: u32, test: impl Fn(Mosquitto, Version, QoS)) {
@@ -24,10 +25,17 @@ fn everywhere(max_inflight: u32, test: impl Fn(Mosquitto, Version, QoS)) {
     }
 }
 
+fn server(broker: &Mosquitto) -> Server {
+    Server {
+        endpoint: format!("mqtt://{}", broker.address()).parse().unwrap(),
+        options: Options::default(),
+    }
+}
+
 /// Restarts the server again and again in the middle of the traffic.
 fn restart(mut broker: Mosquitto, version: Version, qos: QoS, stop: fn(&mut Mosquitto)) -> Outcome {
     let mut memory = Memory::new();
-    let (mut sender, mut receiver) = memory.parties(version, qos, broker.address());
+    let (mut sender, mut receiver) = memory.parties::<Blocking<'_>>(version, qos, &server(&broker));
     storm(&mut sender, &mut receiver, |progress| {
         for round in 0..10 * factor() {
             progress.wait_for_messages(20 + round % 7);
@@ -68,7 +76,8 @@ fn a_server_that_crashes_loses_only_what_it_had() {
 fn what_a_server_without_memory_had_is_reported_as_lost() {
     everywhere(20, |mut broker, version, qos| {
         let mut memory = Memory::new();
-        let (mut sender, mut receiver) = memory.parties(version, qos, broker.address());
+        let (mut sender, mut receiver) =
+            memory.parties::<Blocking<'_>>(version, qos, &server(&broker));
         let times = 3 * factor();
         for _ in 0..times {
             storm(&mut sender, &mut receiver, |progress| {
