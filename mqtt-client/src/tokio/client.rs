@@ -87,7 +87,7 @@ impl Default for SubscribeOptions {
 
 impl Client {
     /// A client without a connection, and its task. The configuration is copied; of several
-    /// servers the first one that accepts is taken, the one that did last before the others.
+    /// servers the first one that accepts is taken; [`Backoff`](super::Backoff) says in which order.
     ///
     /// With feature `net`, a user name and password in the URI of the first server are used if
     /// the configuration has none.
@@ -130,7 +130,7 @@ impl Client {
     /// Connects, trying each server once. From then on the client keeps connected: it connects
     /// again when a connection ends, until [`disconnect`](Self::disconnect).
     ///
-    /// Returns at once if there is a connection. Dropping the future leaves the attempt going on.
+    /// Returns at once if there is a connection; one that is about to end is waited for. Dropping the future leaves the attempt going on.
     ///
     /// # Errors
     /// Why the last server did not accept. There are no further attempts, unless

@@ -148,7 +148,8 @@ impl fmt::Display for Reason {
 pub enum PublishError {
     /// It breaks a rule of the protocol or a limit of the server.
     Usage(UsageError),
-    /// There is no connection, and [`Offline::Reject`](super::Offline::Reject) was chosen.
+    /// There is no connection, and [`Offline::Reject`](super::Offline::Reject) was chosen; or it is
+    /// about to end, as [`disconnect`](super::Client::disconnect) was called.
     Offline,
     /// There is no connection, and there are enough messages that wait for one.
     QueueFull,

@@ -101,8 +101,11 @@ impl Default for Offline {
 }
 
 /// When to connect again: after a delay that doubles with each attempt in vain, up to a maximum,
-/// half of it at random. Nothing skips the delay; with several servers, all are tried between one
-/// delay and the next.
+/// half of it at random. Nothing skips the delay. A connection that lasted longer than its delay
+/// begins them anew.
+///
+/// With several servers, all are tried between one delay and the next, first the one that accepted
+/// last, or, if that connection did not last, the one behind it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Backoff {
     /// The first delay; 1 second by default.
