@@ -244,7 +244,11 @@ impl<'t> Connection<'t> {
             }
             if self.whole.is_empty() {
                 let len = self.whole_packets();
-                self.whole = self.received.split_to(len).freeze();
+                // Without a handle the memory can be used again.
+                self.whole = Bytes::new();
+                if len > 0 {
+                    self.whole = self.received.split_to(len).freeze();
+                }
                 if len > LARGE {
                     // Memory that was taken for large messages goes with them.
                     self.received = BytesMut::from(&*self.received);

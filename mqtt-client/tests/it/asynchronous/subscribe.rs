@@ -584,3 +584,49 @@ async fn an_end_that_is_out_of_date_is_not_said_again() {
     let mut link = net.accept(true).await;
     link.silence().await;
 }
+
+/// A small message that is kept does not keep much more than itself.
+#[tokio::test(start_paused = true)]
+async fn small_messages_share_memory_and_large_ones_leave_none() {
+    let mut net = Net::new();
+    let client = net.client(&SESSION, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let (subscription, ()) = tokio::join!(
+        client.subscribe("t", QoS::AtMostOnce),
+        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::Success])
+    );
+    let mut subscription = subscription.unwrap();
+    let mut payloads = Vec::new();
+    for n in 0..10 {
+        link.publish("t", &n.to_string(), 0).await;
+        payloads.push(
+            subscription
+                .recv()
+                .await
+                .unwrap()
+                .unwrap()
+                .into_publish()
+                .payload,
+        );
+    }
+    let (first, last) = (payloads[0].as_ptr() as usize, payloads[9].as_ptr() as usize);
+    assert!(first.abs_diff(last) < 1000, "in one block");
+
+    link.publish("t", &"x".repeat(5_000_000), 0).await;
+    assert_eq!(next(&mut subscription).await.len(), 5_000_000);
+    link.publish("t", "small", 0).await;
+    let small = subscription
+        .recv()
+        .await
+        .unwrap()
+        .unwrap()
+        .into_publish()
+        .payload;
+    drop((client, subscription));
+    while link.next().await != "end" {}
+    drop(link);
+    until("the end of the connection", || small.is_unique()).await;
+    let block = small.try_into_mut().unwrap();
+    assert!(block.capacity() < 300_000, "{}", block.capacity());
+}
