@@ -5,8 +5,6 @@
 mod arguments;
 mod bench;
 #[cfg(feature = "demo")]
-mod cuts;
-#[cfg(feature = "demo")]
 mod demo;
 mod formats;
 mod interop;

@@ -20,7 +20,8 @@ const BLOCKING: Through =
 const EMBEDDED: Through =
     |memory, server, version, qos| through_cuts::<Embedded<'_>>(memory, server, version, qos);
 
-/// Each version and QoS at the same time.
+/// Each version and QoS at the same time, because mosquitto 2.0 rests for 100 ms before it looks at
+/// a new WebSocket.
 fn mosquitto(scheme: &str, listener: Listener, through: Through) {
     thread::scope(|scope| {
         for version in VERSIONS {
@@ -51,6 +52,11 @@ fn the_blocking_driver_over_tcp() {
 #[test]
 fn the_blocking_driver_over_tls() {
     mosquitto("mqtts", Listener::Tls, BLOCKING);
+}
+
+#[test]
+fn the_blocking_driver_over_websocket() {
+    mosquitto("ws", Listener::Ws, BLOCKING);
 }
 
 #[cfg(feature = "embedded")]

@@ -3,19 +3,10 @@
 use std::net::SocketAddr;
 
 use mqtt_client::Version;
-#[cfg(feature = "demo")]
-use mqtt_client::uri::Scheme;
+use testkit::Embedded;
 
 use super::command::{Finished, Running};
 use super::{TempDir, program, wait_for};
-
-#[cfg(feature = "demo")]
-#[expect(dead_code, reason = "the library is tested elsewhere over TLS")]
-#[path = "../../../src/demo/broker.rs"]
-mod embedded;
-
-#[cfg(feature = "demo")]
-pub(crate) use embedded::Broker as Embedded;
 
 /// A mosquitto, killed when it is dropped.
 pub(crate) struct Mosquitto(testkit::Mosquitto);
@@ -96,16 +87,13 @@ impl Mosquitto {
 /// A broker of any kind.
 pub(crate) enum AnyBroker {
     Mosquitto(Mosquitto),
-    #[cfg(feature = "demo")]
-    Embedded(Embedded),
+    Embedded(Box<Embedded>),
 }
 
 impl AnyBroker {
     /// All that there are on this machine.
     pub(crate) fn all() -> Vec<Self> {
-        let mut brokers = Vec::new();
-        #[cfg(feature = "demo")]
-        brokers.push(Self::Embedded(Embedded::start().unwrap()));
+        let mut brokers = vec![Self::Embedded(Box::new(Embedded::start()))];
         brokers.extend(Mosquitto::start().map(Self::Mosquitto));
         brokers
     }
@@ -113,15 +101,13 @@ impl AnyBroker {
     pub(crate) fn address(&self) -> SocketAddr {
         match self {
             Self::Mosquitto(broker) => broker.address(),
-            #[cfg(feature = "demo")]
-            Self::Embedded(broker) => broker.address(Scheme::Mqtt),
+            Self::Embedded(broker) => broker.mqtt,
         }
     }
 
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Mosquitto(_) => "mosquitto",
-            #[cfg(feature = "demo")]
             Self::Embedded(_) => "mqtt5",
         }
     }
@@ -129,7 +115,6 @@ impl AnyBroker {
     pub(crate) const fn versions(&self) -> &'static [Version] {
         match self {
             Self::Mosquitto(_) => &[Version::V31, Version::V311, Version::V5],
-            #[cfg(feature = "demo")]
             Self::Embedded(_) => &[Version::V311, Version::V5],
         }
     }
