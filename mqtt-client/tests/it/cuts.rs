@@ -64,3 +64,22 @@ fn the_blocking_driver_over_websocket() {
 fn the_embedded_driver_over_tcp() {
     mosquitto("mqtt", Listener::Tcp, EMBEDDED);
 }
+
+#[test]
+fn the_blocking_driver_and_the_embedded_broker() {
+    for version in VERSIONS {
+        for qos in LEVELS {
+            // It answers a repeated PUBREL with a PUBCOMP of 5.0, whatever the version.
+            if version == Version::V311 && qos == QoS::ExactlyOnce {
+                continue;
+            }
+            let broker = testkit::Embedded::start();
+            let server = Server {
+                endpoint: format!("mqtt://{}", broker.mqtt).parse().unwrap(),
+                options: options(&broker.certificates),
+            };
+            let outcome = BLOCKING(&mut Memory::new(), &server, version, qos);
+            outcome.check_complete();
+        }
+    }
+}
