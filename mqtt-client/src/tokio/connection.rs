@@ -55,6 +55,8 @@ pub(super) struct Connection<'t> {
     /// Messages that found a queue full, and until when to wait.
     blocked: VecDeque<(Arc<Inbox>, Received)>,
     pause: Instant,
+    /// True if reception has paused and the stream was not looked at since.
+    is_behind: bool,
     /// The message that is skipped for its size.
     skipped: Option<Skipped>,
     /// True if the stream may hold bytes back.
@@ -100,6 +102,7 @@ impl<'t> Connection<'t> {
             chunk: *READ.start(),
             blocked: VecDeque::new(),
             pause: Instant::default(),
+            is_behind: false,
             skipped: None,
             is_unflushed: false,
             sleep: Box::pin(sleep(Duration::ZERO)),
@@ -243,6 +246,10 @@ impl<'t> Connection<'t> {
                 return is_progress;
             }
             if self.whole.is_empty() {
+                if self.is_behind && self.whole_packets() == 0 {
+                    // The core would take what nobody has read for silence.
+                    return true;
+                }
                 let len = self.whole_packets();
                 // Without a handle the memory can be used again.
                 self.whole = Bytes::new();
@@ -311,6 +318,7 @@ impl<'t> Connection<'t> {
             let may_wait = now < self.pause && state.closing.is_none() && !self.shared.is_awaited();
             if let Some(message) = push(state, &inbox, message, may_wait) {
                 self.blocked.push_front((inbox, message));
+                self.is_behind = true;
                 return false;
             }
         }
@@ -556,6 +564,7 @@ impl<'t> Connection<'t> {
         if !self.blocked.is_empty() || !self.whole.is_empty() || self.ending.is_some() {
             return Ok(false);
         }
+        self.is_behind = false;
         // Small messages share one block of memory, or each that is kept would keep one. It grows as
         // bytes arrive, whatever a header has announced.
         if self.received.capacity() - self.received.len() < self.chunk / 4 {

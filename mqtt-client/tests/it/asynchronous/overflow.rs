@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use mqtt_client::mqtt_core::wire::ReasonCode;
+use mqtt_client::mqtt_core::wire::{Packet, Publish, ReasonCode};
 use mqtt_client::tokio::{Client, Gap, Options, Overflow, SubscribeOptions, Subscription};
-use mqtt_client::{Config, Filter, Message, QoS};
+use mqtt_client::{Config, Filter, Message, QoS, Version};
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 
 use super::{Link, Net, PATIENCE, in_real_time, until};
@@ -183,4 +184,58 @@ fn waiting_is_idle() {
         assert_eq!(link.next().await, "PINGREQ");
         assert_eq!(taken(&mut subscription).await, "0 1 -1");
     });
+}
+
+/// While reception waits for a slow consumer, an answer that nobody has read is not silence.
+#[tokio::test(start_paused = true)]
+async fn a_slow_consumer_keeps_the_connection() {
+    let mut net = Net::new();
+    let config = Config {
+        keep_alive: 5,
+        ping_timeout: Duration::from_secs(5),
+        ..Config::new("x")
+    };
+    let client = net.client(&config, Options::default());
+    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
+    result.unwrap();
+    let filters = [Filter::new("t", QoS::AtMostOnce)];
+    let options = SubscribeOptions {
+        capacity: 1,
+        overflow: Overflow::Wait,
+    };
+    let (subscription, ()) = tokio::join!(client.subscribe_with(&filters, options), async {
+        link.next().await;
+        link.suback(1, &[ReasonCode::Success]).await;
+    });
+    let mut subscription = subscription.unwrap();
+    let server = tokio::spawn(async move {
+        // All in one read, and the answers behind.
+        let mut packets = Vec::new();
+        for n in 0..60 {
+            let payload = n.to_string();
+            let packet = Packet::from(Publish::new("t", payload.as_bytes()));
+            let start = packets.len();
+            packets.resize(start + packet.encoded_len(Version::V5).unwrap(), 0);
+            packet.encode(Version::V5, &mut packets[start..]).unwrap();
+        }
+        link.stream.write_all(&packets).await.unwrap();
+        let mut pings = 0;
+        loop {
+            match link.read().await.as_str() {
+                "PINGREQ" => link.say(Packet::PingResp).await,
+                other => return (pings, other.to_owned()),
+            }
+            pings += 1;
+        }
+    });
+    for n in 0..60 {
+        let message = timeout(PATIENCE, subscription.recv()).await.unwrap();
+        assert_eq!(message.unwrap().unwrap().payload, n.to_string().as_bytes());
+        tokio::time::sleep(Duration::from_millis(900)).await;
+    }
+    assert_eq!(client.stats().missed, 0);
+    client.disconnect(PATIENCE).await.unwrap();
+    let (pings, last) = timeout(PATIENCE, server).await.unwrap().unwrap();
+    assert_eq!(last, "DISCONNECT");
+    assert!(pings > 0);
 }
