@@ -7,6 +7,10 @@ use crate::auth;
 #[cfg(feature = "journal")]
 use crate::journal;
 
+/// What is said of a server that says nothing.
+pub(crate) const UNANSWERED: &str = "the server has closed the connection before it answered \
+                                     (is this a TLS or WebSocket port?)";
+
 /// Why a call of a client failed. `E` is the error of its stream.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -36,10 +40,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
         match self {
             Self::Protocol(error) => error.fmt(f),
             Self::Stream(error) => error.fmt(f),
-            Self::Unanswered => f.write_str(
-                "the server has closed the connection before it answered \
-                 (is this a TLS or WebSocket port?)",
-            ),
+            Self::Unanswered => f.write_str(UNANSWERED),
             Self::Closed => f.write_str("the server has closed the connection"),
             Self::Disconnected => f.write_str("the connection is closed"),
             Self::Unsent => f.write_str("the connection was closed before everything was sent"),

@@ -63,6 +63,8 @@ pub(super) struct Connection<'t> {
     is_unflushed: bool,
     sleep: Pin<Box<Sleep>>,
     is_accepted: bool,
+    /// True if anything was received.
+    is_answered: bool,
     /// True if nobody knows of that yet.
     is_news: bool,
     /// Why the connection is over, and how long what is left may take.
@@ -107,6 +109,7 @@ impl<'t> Connection<'t> {
             is_unflushed: false,
             sleep: Box::pin(sleep(Duration::ZERO)),
             is_accepted: false,
+            is_answered: false,
             is_news: false,
             ending: None,
         }
@@ -235,7 +238,11 @@ impl<'t> Connection<'t> {
 
     /// The first of two errors.
     fn end(&mut self, error: ConnectionError) -> ConnectionError {
-        self.ending.take().map_or(error, |(error, _)| error)
+        match self.ending.take() {
+            Some((error, _)) => error,
+            None if self.is_answered => error,
+            None => error.unanswered(),
+        }
     }
 
     /// Shows the core what was received, and does what it means. True if anything happened.
@@ -575,6 +582,7 @@ impl<'t> Connection<'t> {
         match read.poll(cx) {
             Poll::Ready(Ok(0)) => Err(ConnectionError::Closed),
             Poll::Ready(Ok(n)) => {
+                self.is_answered = true;
                 if n == room && room >= self.chunk {
                     self.chunk = (self.chunk * 2).min(*READ.end());
                 } else if n < self.chunk / 4 {

@@ -7,6 +7,7 @@ use mqtt_core::UsageError;
 use mqtt_core::wire::ReasonCode;
 
 use crate::auth;
+use crate::error::UNANSWERED;
 
 /// Why there is no client of this configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,6 +58,8 @@ pub enum ConnectionError {
     Refused(Reason),
     /// The server has ended the connection, and said why; 5.0 only.
     Disconnected(Reason),
+    /// The server has closed or reset the stream before it said anything.
+    Unanswered,
     /// The server has closed the stream.
     Closed,
     /// The stream has failed.
@@ -78,11 +81,31 @@ impl fmt::Display for ConnectionError {
             Self::Disconnected(reason) => {
                 write!(f, "the server has ended the connection: {reason}")
             }
+            Self::Unanswered => f.write_str(UNANSWERED),
             Self::Closed => f.write_str("the server has closed the connection"),
             Self::Stream(error) => write!(f, "the connection has failed: {error}"),
             Self::Protocol(error) => error.fmt(f),
             Self::Authentication(error) => error.fmt(f),
             Self::Requested => f.write_str("disconnected"),
+        }
+    }
+}
+
+impl ConnectionError {
+    /// The same, of a stream on which nothing has been received.
+    pub(super) fn unanswered(self) -> Self {
+        use io::ErrorKind as Kind;
+        match self {
+            Self::Closed => Self::Unanswered,
+            Self::Stream(error)
+                if matches!(
+                    error.kind(),
+                    Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe
+                ) =>
+            {
+                Self::Unanswered
+            }
+            error => error,
         }
     }
 }
