@@ -26,6 +26,12 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
+//! # On tokio
+//!
+//! `tokio::Client`, with feature `tokio`, is a handle for any number of tasks. It keeps connected,
+//! tells what became of each message, and has a stream for each subscription. With feature `net` a
+//! server is a URI: see the module `tokio`.
+//!
 //! # Without a heap
 //!
 //! [`embedded::Client`], with feature `embedded`, is asynchronous and allocates nothing, on any
@@ -109,6 +115,7 @@
 //! - `net`: URIs, in `uri`, and connecting to what they name, in `net`; with `tls` and `ws`, also to
 //!   `mqtts`, `ws` and `wss`.
 //! - `proxy`: connecting through HTTP and SOCKS5 proxies, in `net`.
+//! - `tokio`: `tokio::Client`, a handle that keeps connected; in `net`, connecting on tokio.
 //! - `embedded`: `embedded::Client`, asynchronous and without a heap; does without `std`.
 //! - `embassy`: `embedded::EmbassyTimer`, for `embedded` with embassy-time.
 //! - `journal`: `journal::FileJournal`, for sessions that survive the process and the power.

@@ -97,7 +97,7 @@ impl Subscription {
     }
 
     /// Ends the subscription and waits until the server has confirmed it, or the connection has
-    /// ended: the server is told on the next one. Dropping the future changes nothing: the subscription ends.
+    /// ended; then the server is told on the next one. Dropping the future changes nothing.
     ///
     /// # Errors
     /// [`SubscribeError::Refused`] if the server had no such subscription or does not end it.

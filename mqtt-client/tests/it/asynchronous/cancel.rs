@@ -76,9 +76,7 @@ fn options() -> Options {
 /// Connects, over a pipe through which few bytes go at a time.
 async fn connected() -> (Client, Net, Link) {
     let mut net = Net::named("broker", 16);
-    let client = net.client(&SESSION, options());
-    let (result, link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, link) = net.connected(&SESSION, options()).await;
     (client, net, link)
 }
 

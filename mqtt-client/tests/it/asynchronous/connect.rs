@@ -115,9 +115,7 @@ async fn silence_has_an_end() {
 #[tokio::test(start_paused = true)]
 async fn delays_double_and_nothing_skips_them() {
     let mut net = Net::new();
-    let client = net.client(&Config::new("x"), quick());
-    let (result, link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, link) = net.connected(&Config::new("x"), quick()).await;
     net.refuse(4);
     drop(link);
     let mut status = client.status();
@@ -198,9 +196,7 @@ async fn another_server_stands_in() {
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_taken_over_is_left_to_the_other() {
     let mut net = Net::new();
-    let client = net.client(&Config::new("x"), quick());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&Config::new("x"), quick()).await;
     link.say(Disconnect::new(ReasonCode::SessionTakenOver))
         .await;
     assert_eq!(link.next().await, "end");
@@ -216,9 +212,7 @@ async fn a_session_that_is_taken_over_is_left_to_the_other() {
 #[tokio::test(start_paused = true)]
 async fn disconnect_waits_for_what_is_on_its_way() {
     let mut net = Net::new();
-    let client = net.client(&Config::new("x"), quick());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&Config::new("x"), quick()).await;
     let message = Message::new("t", b"x").qos(QoS::AtLeastOnce);
     let publication = client.publish(&message).await.unwrap();
     let (result, ()) = tokio::join!(client.disconnect(5 * SECOND), async {
@@ -238,9 +232,7 @@ async fn disconnect_waits_for_what_is_on_its_way() {
 #[tokio::test(start_paused = true)]
 async fn disconnect_does_not_wait_for_ever() {
     let mut net = Net::new();
-    let client = net.client(&Config::new("x"), quick());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&Config::new("x"), quick()).await;
     let message = Message::new("t", b"x").qos(QoS::AtLeastOnce);
     let publication = client.publish(&message).await.unwrap();
     let (result, ()) = tokio::join!(client.disconnect(5 * SECOND), async {
@@ -288,9 +280,7 @@ async fn disconnect_without_a_connection() {
 #[tokio::test(start_paused = true)]
 async fn the_last_handle_says_goodbye() {
     let mut net = Net::new();
-    let client = net.client(&Config::new("x"), quick());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&Config::new("x"), quick()).await;
     let mut status = client.status();
     let other = client.clone();
     drop(client);
@@ -339,9 +329,7 @@ fn the_end_of_the_runtime() {
 #[tokio::test(start_paused = true)]
 async fn keep_alive() {
     let mut net = Net::new();
-    let client = net.client(&Config::new("x"), quick());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&Config::new("x"), quick()).await;
     let started = Instant::now();
     assert_eq!(timeout(61 * SECOND, link.read()).await.unwrap(), "PINGREQ");
     assert!(started.elapsed() > 59 * SECOND);
@@ -353,9 +341,7 @@ async fn keep_alive() {
 #[tokio::test(start_paused = true)]
 async fn a_lie_ends_the_connection_with_its_reason() {
     let mut net = Net::new();
-    let client = net.client(&Config::new("x"), quick());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&Config::new("x"), quick()).await;
     link.puback(7).await;
     assert_eq!(link.next().await, "DISCONNECT ProtocolError");
     assert_eq!(link.next().await, "end");
@@ -388,9 +374,7 @@ async fn disconnecting_ends_the_wait_for_a_connection() {
 #[tokio::test(start_paused = true)]
 async fn connecting_while_disconnecting() {
     let mut net = Net::new();
-    let client = net.client(&Config::new("x"), quick());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&Config::new("x"), quick()).await;
     let started = Instant::now();
     let (ended, connected, _link) = tokio::join!(
         client.disconnect(SECOND),
@@ -415,9 +399,7 @@ async fn connecting_while_disconnecting() {
 fn disconnecting_from_a_server_that_does_not_read() {
     in_real_time(async {
         let mut net = Net::named("broker", 64);
-        let client = net.client(&Config::new("x"), quick());
-        let (result, _link) = tokio::join!(client.connect(), net.accept(false));
-        result.unwrap();
+        let (client, _link) = net.connected(&Config::new("x"), quick()).await;
         let message = Message::new("t", &[0; 1000]).qos(QoS::AtLeastOnce);
         client.publish(&message).await.unwrap();
         let started = Instant::now();
@@ -457,9 +439,7 @@ fn looking_at_the_status_locks_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn what_the_server_said_counts_more_than_that_it_went() {
     let mut net = Net::new();
-    let client = net.client(&Config::new("x"), quick());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&Config::new("x"), quick()).await;
     let mut status = client.status();
     link.say(Disconnect::new(ReasonCode::SessionTakenOver))
         .await;

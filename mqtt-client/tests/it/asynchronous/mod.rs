@@ -79,6 +79,14 @@ impl Net {
         Client::new(config, [self.server()], options).unwrap()
     }
 
+    /// A client that is connected, and the other end.
+    async fn connected(&mut self, config: &Config<'_>, options: Options) -> (Client, Link) {
+        let client = self.client(config, options);
+        let (result, link) = tokio::join!(client.connect(), self.accept(false));
+        result.unwrap();
+        (client, link)
+    }
+
     /// The other end of the next connection.
     async fn link(&mut self, version: Version) -> Link {
         let stream = timeout(PATIENCE, self.links.recv()).await;

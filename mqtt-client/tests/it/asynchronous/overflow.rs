@@ -16,9 +16,7 @@ async fn subscribed(net: &mut Net, overflow: Overflow) -> (Client, Subscription,
         keep_alive: 10,
         ..Config::new("x")
     };
-    let client = net.client(&config, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&config, Options::default()).await;
     let filters = [Filter::new("t", QoS::AtMostOnce)];
     let options = SubscribeOptions {
         capacity: 2,
@@ -195,9 +193,7 @@ async fn a_slow_consumer_keeps_the_connection() {
         ping_timeout: Duration::from_secs(5),
         ..Config::new("x")
     };
-    let client = net.client(&config, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&config, Options::default()).await;
     let filters = [Filter::new("t", QoS::AtMostOnce)];
     let options = SubscribeOptions {
         capacity: 1,

@@ -25,9 +25,7 @@ fn loud<'a>(payload: &'a str) -> Message<'a> {
 #[tokio::test(start_paused = true)]
 async fn tokens_tell_what_the_server_says() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
 
     let plain = client.publish(&Message::new("t", b"0")).await.unwrap();
     assert_eq!(plain.packet_id(), None);
@@ -78,9 +76,7 @@ async fn tokens_tell_what_the_server_says() {
 #[tokio::test(start_paused = true)]
 async fn tokens_outlive_connections() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let kept = client.publish(&loud("kept")).await.unwrap();
     assert_eq!(link.next().await, "PUBLISH 1 t kept qos 1");
     drop(link);
@@ -106,9 +102,7 @@ async fn a_full_window_makes_publishers_wait_in_turn() {
         max_in_flight: 2,
         ..Options::default()
     };
-    let client = net.client(&SESSION, options);
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, options).await;
     let payloads: Vec<_> = (0..10).map(|n| n.to_string()).collect();
     let mut tasks = Vec::new();
     for payload in payloads.clone() {
@@ -152,9 +146,7 @@ async fn giving_up_leaves_the_others_their_turn() {
         max_in_flight: 1,
         ..Options::default()
     };
-    let client = net.client(&SESSION, options);
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, options).await;
     client.publish(&loud("0")).await.unwrap();
     assert_eq!(link.next().await, "PUBLISH 1 t 0 qos 1");
     let publish = |payload: &'static str| {
@@ -174,9 +166,7 @@ async fn giving_up_leaves_the_others_their_turn() {
 #[tokio::test(start_paused = true)]
 async fn many_small_messages_share_one_write() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let payloads: Vec<_> = (0..100).map(|n| n.to_string()).collect();
     let messages: Vec<_> = payloads.iter().map(|payload| loud(payload)).collect();
     let all = join_all(messages.iter().map(|message| client.publish(message))).await;
@@ -198,9 +188,7 @@ async fn size_is_no_limit() {
         large_payloads: 100_000,
         ..Options::default()
     };
-    let client = net.client(&SESSION, options);
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, options).await;
     let large = "x".repeat(80_000);
     let message = loud(&large);
     let first = client.publish(&message).await.unwrap();
@@ -300,9 +288,7 @@ async fn waiting_publishers_meet_the_policy_when_the_connection_ends() {
         offline: Offline::Reject,
         ..Options::default()
     };
-    let client = net.client(&SESSION, options);
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, options).await;
     client.publish(&loud("0")).await.unwrap();
     link.next().await;
     let payloads = ["1", "2", "3"];

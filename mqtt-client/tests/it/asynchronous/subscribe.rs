@@ -40,9 +40,7 @@ async fn granting(link: &mut Link, expected: &str, codes: &[ReasonCode]) {
 #[tokio::test(start_paused = true)]
 async fn what_is_granted_is_told() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let filters = ["a", "b", "c"].map(|topic| Filter::new(topic, QoS::ExactlyOnce));
     let (subscription, ()) = tokio::join!(
         client.subscribe_with(&filters, SubscribeOptions::default()),
@@ -91,9 +89,7 @@ async fn what_is_granted_is_told() {
 #[tokio::test(start_paused = true)]
 async fn acknowledged_when_taken() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
         granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
@@ -128,9 +124,7 @@ async fn acknowledged_by_hand() {
         acknowledgement: Acknowledgement::Manual,
         ..SESSION
     };
-    let client = net.client(&config, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&config, Options::default()).await;
     let (subscription, ()) = tokio::join!(
         client.subscribe("#", QoS::AtLeastOnce),
         granting(&mut link, "SUBSCRIBE 1 #", &[ReasonCode::GrantedQoS1])
@@ -167,9 +161,7 @@ async fn acknowledged_by_hand() {
 #[tokio::test(start_paused = true)]
 async fn exactly_once_over_connections() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::ExactlyOnce),
         granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS2])
@@ -196,9 +188,7 @@ async fn exactly_once_over_connections() {
 #[tokio::test(start_paused = true)]
 async fn subscribed_again_where_the_server_has_forgotten() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let (one, ()) = tokio::join!(
         client.subscribe("one", QoS::AtMostOnce),
         granting(&mut link, "SUBSCRIBE 1 one", &[ReasonCode::Success])
@@ -284,9 +274,7 @@ async fn subscribing_can_be_given_up() {
 #[tokio::test(start_paused = true)]
 async fn the_same_filter_twice() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let (one, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
         granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
@@ -337,9 +325,7 @@ async fn a_message_that_is_too_large_is_skipped_and_reported() {
         max_packet: 1000,
         ..Options::default()
     };
-    let client = net.client(&SESSION, options);
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, options).await;
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
         granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
@@ -362,9 +348,7 @@ async fn a_message_that_is_too_large_may_look_like_others() {
         max_packet: 1000,
         ..Options::default()
     };
-    let client = net.client(&SESSION, options);
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, options).await;
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
         granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
@@ -394,9 +378,7 @@ async fn a_message_that_is_too_large_may_look_like_others() {
 #[tokio::test(start_paused = true)]
 async fn handlers_may_publish_and_subscribe() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
         granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
@@ -437,9 +419,7 @@ async fn handlers_may_publish_and_subscribe() {
 #[tokio::test(start_paused = true)]
 async fn what_the_server_sends_again_comes_once() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let filters = [Filter::new("t", QoS::AtLeastOnce)];
     let options = SubscribeOptions {
         capacity: 2,
@@ -484,9 +464,7 @@ async fn what_the_server_sends_again_comes_once() {
 #[tokio::test(start_paused = true)]
 async fn the_last_handle_acknowledges_nothing() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
         granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
@@ -507,9 +485,7 @@ async fn the_last_handle_acknowledges_nothing() {
 #[tokio::test(start_paused = true)]
 async fn unsubscribing_does_not_wait_for_another_connection() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtLeastOnce),
         granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
@@ -566,9 +542,7 @@ async fn identifiers_of_an_earlier_process_mean_nothing() {
 #[tokio::test(start_paused = true)]
 async fn an_end_that_is_out_of_date_is_not_said_again() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let (first, ()) = tokio::join!(
         client.subscribe("t", QoS::AtMostOnce),
         granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::Success])
@@ -589,9 +563,7 @@ async fn an_end_that_is_out_of_date_is_not_said_again() {
 #[tokio::test(start_paused = true)]
 async fn small_messages_share_memory_and_large_ones_leave_none() {
     let mut net = Net::new();
-    let client = net.client(&SESSION, Options::default());
-    let (result, mut link) = tokio::join!(client.connect(), net.accept(false));
-    result.unwrap();
+    let (client, mut link) = net.connected(&SESSION, Options::default()).await;
     let (subscription, ()) = tokio::join!(
         client.subscribe("t", QoS::AtMostOnce),
         granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::Success])
