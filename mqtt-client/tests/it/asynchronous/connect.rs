@@ -341,7 +341,7 @@ async fn keep_alive() {
 #[tokio::test(start_paused = true)]
 async fn a_lie_ends_the_connection_with_its_reason() {
     let mut net = Net::new();
-    let (client, mut link) = net.connected(&Config::new("x"), quick()).await;
+    let (_client, mut link) = net.connected(&Config::new("x"), quick()).await;
     link.puback(7).await;
     assert_eq!(link.next().await, "DISCONNECT ProtocolError");
     assert_eq!(link.next().await, "end");
