@@ -45,6 +45,8 @@ pub struct Client<'b, S> {
     is_payload_stalled: bool,
     /// True if the stream may hold bytes that it has not sent.
     is_unflushed: bool,
+    /// True if nothing can be sent any more, but something was received.
+    is_broken: bool,
     /// Answers AUTH on this connection, if it is not left to the application.
     exchange: Option<Exchange>,
 }
@@ -65,6 +67,7 @@ impl<'b, S: Stream> Client<'b, S> {
             is_drained: false,
             is_reading: false,
             is_payload_stalled: false,
+            is_broken: false,
             is_unflushed: false,
             exchange: None,
         }
@@ -157,6 +160,7 @@ impl<'b, S: Stream> Client<'b, S> {
         self.is_reading = false;
         self.is_payload_stalled = false;
         self.is_unflushed = false;
+        self.is_broken = false;
         self.exchange = exchange;
     }
 
@@ -206,14 +210,27 @@ impl<'b, S: Stream> Client<'b, S> {
             } else {
                 STALLED_WRITE
             };
-            self.send(timeout.unwrap_or(patience).min(patience))?;
+            self.save()?;
+            let sent = if self.is_broken {
+                Ok(())
+            } else {
+                self.try_send(timeout.unwrap_or(patience).min(patience))
+            };
             // What was received and held back, for room or for the journal, is looked at next, and a
             // payload that the application has to send is not to be waited for.
-            self.receive(if is_held_back || self.core.payload().is_some() {
-                Some(Duration::ZERO)
+            let is_hurried = is_held_back || self.core.payload().is_some();
+            let received = if is_hurried || self.is_broken || sent.is_err() {
+                self.try_receive(Some(Duration::ZERO))
             } else {
-                timeout
-            })?;
+                self.try_receive(timeout)
+            };
+            match (sent, received) {
+                // Nothing more can be sent, but the server may have said why.
+                (Err(_), Ok(true)) => self.is_broken = true,
+                (Err(error), _) | (Ok(()), Err(error)) => return Err(self.failed(error)),
+                (Ok(()), Ok(false)) if self.is_broken => return Err(self.failed(Error::Closed)),
+                (Ok(()), Ok(_)) => {}
+            }
         }
         let Self {
             core,
@@ -356,6 +373,10 @@ impl<'b, S: Stream> Client<'b, S> {
 
     fn send(&mut self, timeout: Duration) -> Result<(), Error<S::Error>> {
         self.save()?;
+        self.try_send(timeout).map_err(|error| self.failed(error))
+    }
+
+    fn try_send(&mut self, timeout: Duration) -> Result<(), Error<S::Error>> {
         let Self {
             core,
             stream,
@@ -373,15 +394,11 @@ impl<'b, S: Stream> Client<'b, S> {
         } else if !*is_unflushed {
             return Ok(());
         }
-        write(core, stream, clock, is_unflushed, timeout).map_err(|error| self.failed(error))
+        write(core, stream, clock, is_unflushed, timeout)
     }
 
-    fn receive(&mut self, timeout: Option<Duration>) -> Result<(), Error<S::Error>> {
-        self.try_receive(timeout)
-            .map_err(|error| self.failed(error))
-    }
-
-    fn try_receive(&mut self, timeout: Option<Duration>) -> Result<(), Error<S::Error>> {
+    /// Reads once; true if that brought anything.
+    fn try_receive(&mut self, timeout: Option<Duration>) -> Result<bool, Error<S::Error>> {
         let save = self.save_deadline();
         let Self {
             core,
@@ -415,7 +432,7 @@ impl<'b, S: Stream> Client<'b, S> {
                 let pause = now + STALLED_WRITE;
                 thread::sleep(deadline.unwrap_or(pause).min(pause).saturating_since(now));
             }
-            return Ok(());
+            return Ok(false);
         }
         set_deadline(stream, clock, deadline)?;
         match stream.read(space) {
@@ -426,17 +443,17 @@ impl<'b, S: Stream> Client<'b, S> {
                 self.is_reading = is_stalled;
                 // The stream may have something to answer.
                 self.is_unflushed = true;
-                Ok(())
+                Ok(true)
             }
             Err(error) if error.kind() == ErrorKind::TimedOut => {
                 self.is_reading = false;
-                Ok(())
+                Ok(false)
             }
             // It has, and nothing for us.
             Err(error) if error.kind() == ErrorKind::Interrupted => {
                 self.is_reading = false;
                 self.is_unflushed = true;
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(Error::Stream(error)),
         }

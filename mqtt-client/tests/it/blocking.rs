@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use mqtt_client::blocking::{Client, Error};
-use mqtt_client::mqtt_core::wire::{ConnAck, DecodeError, Packet, Publish, ReasonCode, SubAck};
+use mqtt_client::mqtt_core::wire::{
+    ConnAck, DecodeError, Disconnect, Packet, Publish, ReasonCode, SubAck,
+};
 use mqtt_client::mqtt_core::{self, PeerError, UsageError};
 use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, Stream, Version};
 use transport_tcp::{Options, TcpStream};
@@ -21,6 +23,8 @@ pub(crate) struct Scripted {
     /// An empty step is a deadline that passes; the end of the script is the end of the stream.
     incoming: VecDeque<Vec<u8>>,
     write_size: usize,
+    /// How many more bytes can be sent, before that fails.
+    room: usize,
     sent: Rc<RefCell<Vec<u8>>>,
 }
 
@@ -31,6 +35,7 @@ impl Scripted {
         let stream = Self {
             incoming,
             write_size: 1,
+            room: usize::MAX,
             sent: Rc::clone(&sent),
         };
         (stream, sent)
@@ -64,7 +69,11 @@ impl embedded_io::Read for Scripted {
 
 impl embedded_io::Write for Scripted {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let n = self.write_size.min(buf.len());
+        let n = self.write_size.min(buf.len()).min(self.room);
+        if n == 0 {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.room -= n;
         self.sent.borrow_mut().extend_from_slice(&buf[..n]);
         Ok(n)
     }
@@ -125,6 +134,42 @@ fn events_can_be_answered_while_they_are_borrowed() {
     assert!(matches!(end, Error::Closed));
     assert_eq!(names(&sent.borrow()), ["CONNECT", "PUBLISH"]);
     assert!(sent.borrow().ends_with(b"how are you?"));
+}
+
+/// A server that closes says why before, and what we send then finds nobody.
+#[test]
+fn last_words_are_heard_though_nothing_can_be_sent() {
+    let goodbye = encode(Disconnect::new(ReasonCode::SessionTakenOver));
+    let message = encode(Publish::new("t", b"before"));
+    let (mut stream, sent) = Scripted::new([connack(), message, goodbye]);
+    let mut storage = HeapStorage::new(256, 256, 4);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    // As many bytes as CONNECT takes.
+    let (other, other_sent) = Scripted::new([connack()]);
+    client.connect(other).unwrap();
+    while !matches!(client.poll(None), Ok(Some((Event::Connected(_), _)))) {}
+    stream.room = other_sent.borrow().len();
+    client.disconnect(Duration::ZERO).unwrap();
+    client.connect(stream).unwrap();
+    let mut heard = Vec::new();
+    let end = loop {
+        match client.poll(None) {
+            Ok(Some((Event::Connected(_), core))) => {
+                core.publish(&Message::new("t", b"nobody is there"))
+                    .unwrap();
+            }
+            Ok(Some((Event::Publish(message), _))) => heard.push(message.payload.to_vec()),
+            Ok(Some((Event::Disconnected(packet), _))) => {
+                heard.push(packet.code.to_string().into_bytes());
+            }
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    let expected = [b"before".to_vec(), b"session taken over".to_vec()];
+    assert_eq!(heard, expected);
+    assert!(matches!(end, Error::Disconnected), "{end}");
+    assert_eq!(names(&sent.borrow()), ["CONNECT"]);
 }
 
 #[test]
