@@ -2,13 +2,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use mqtt5::broker::MqttBroker;
 use mqtt5::broker::config::{
     AuthConfig, BrokerConfig, StorageBackend, StorageConfig, TlsConfig, WebSocketConfig,
 };
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -33,8 +34,9 @@ pub struct Embedded {
     pub wss: SocketAddr,
     /// Those that it has, and those for clients.
     pub certificates: Certificates,
-    /// All that it does ends with this.
-    _runtime: Runtime,
+    /// Ends it, when it is dropped.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Embedded {
@@ -43,24 +45,36 @@ impl Embedded {
         // The broker takes the process's, and there is none if several are compiled in.
         let _ = ring::default_provider().install_default();
         let certificates = Certificates::new();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
+        // On several threads its sessions race when a client comes back: messages get lost.
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         let mut broker = runtime.block_on(listening(&certificates));
         let ws = broker.ws_local_addr().unwrap();
-        let started = Self {
+        let (stop, stopped) = oneshot::channel();
+        Self {
             mqtt: broker.local_addr().unwrap(),
             mqtts: broker.tls_local_addr().unwrap(),
             ws,
             wss: runtime.block_on(end_tls(&certificates, ws)),
             certificates,
-            _runtime: runtime,
-        };
-        // What goes wrong now, the clients notice.
-        started._runtime.spawn(async move { broker.run().await });
-        started
+            stop: Some(stop),
+            thread: Some(thread::spawn(move || {
+                // What goes wrong now, the clients notice.
+                runtime.spawn(async move { broker.run().await });
+                let _ = runtime.block_on(stopped);
+            })),
+        }
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
