@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use mqtt_client::mqtt_core::Acknowledgement;
 use mqtt_client::mqtt_core::wire::{Packet, PacketId, Properties, Property, Publish, ReasonCode};
-use mqtt_client::tokio::{Gap, Options, SubscribeError, SubscribeOptions, Subscription};
+use mqtt_client::tokio::{Client, Gap, Options, SubscribeError, SubscribeOptions, Subscription};
 use mqtt_client::{Config, Filter, Message, QoS, Version};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -35,6 +35,22 @@ async fn granting(link: &mut Link, expected: &str, codes: &[ReasonCode]) {
     assert_eq!(packet, expected);
     let id = packet.split(' ').nth(1).unwrap().parse().unwrap();
     link.suback(id, codes).await;
+}
+
+/// A subscription that is granted as asked for.
+async fn granted(client: &Client, link: &mut Link, filter: &str, qos: QoS) -> Subscription {
+    let code = ReasonCode::from_u8(qos as u8).unwrap();
+    let answering = async {
+        let packet = link.next().await;
+        let words: Vec<_> = packet.split(' ').collect();
+        assert_eq!(
+            (words[0], words[2..].join(" ").as_str()),
+            ("SUBSCRIBE", filter)
+        );
+        link.suback(words[1].parse().unwrap(), &[code]).await;
+    };
+    let (subscription, ()) = tokio::join!(client.subscribe(filter, qos), answering);
+    subscription.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,11 +106,7 @@ async fn what_is_granted_is_told() {
 async fn acknowledged_when_taken() {
     let mut net = Net::new();
     let (client, mut link) = net.connected(&SESSION, Options::default()).await;
-    let (subscription, ()) = tokio::join!(
-        client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
-    );
-    let mut subscription = subscription.unwrap();
+    let mut subscription = granted(&client, &mut link, "t", QoS::AtLeastOnce).await;
     for (payload, id) in [("a", 1), ("b", 0), ("c", 2), ("d", 3)] {
         link.publish("t", payload, id).await;
     }
@@ -125,11 +137,7 @@ async fn acknowledged_by_hand() {
         ..SESSION
     };
     let (client, mut link) = net.connected(&config, Options::default()).await;
-    let (subscription, ()) = tokio::join!(
-        client.subscribe("#", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 #", &[ReasonCode::GrantedQoS1])
-    );
-    let mut subscription = subscription.unwrap();
+    let mut subscription = granted(&client, &mut link, "#", QoS::AtLeastOnce).await;
     for id in 1..=3 {
         link.publish("t", "x", id).await;
     }
@@ -162,11 +170,7 @@ async fn acknowledged_by_hand() {
 async fn exactly_once_over_connections() {
     let mut net = Net::new();
     let (client, mut link) = net.connected(&SESSION, Options::default()).await;
-    let (subscription, ()) = tokio::join!(
-        client.subscribe("t", QoS::ExactlyOnce),
-        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS2])
-    );
-    let mut subscription = subscription.unwrap();
+    let mut subscription = granted(&client, &mut link, "t", QoS::ExactlyOnce).await;
     let message = |dup| Publish {
         dup,
         qos: QoS::ExactlyOnce,
@@ -326,11 +330,7 @@ async fn a_message_that_is_too_large_is_skipped_and_reported() {
         ..Options::default()
     };
     let (client, mut link) = net.connected(&SESSION, options).await;
-    let (subscription, ()) = tokio::join!(
-        client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
-    );
-    let mut subscription = subscription.unwrap();
+    let mut subscription = granted(&client, &mut link, "t", QoS::AtLeastOnce).await;
     link.publish("t", &"x".repeat(5000), 1).await;
     link.publish("t", "small", 2).await;
     let gap = subscription.recv().await.unwrap().unwrap_err();
@@ -349,11 +349,7 @@ async fn a_message_that_is_too_large_may_look_like_others() {
         ..Options::default()
     };
     let (client, mut link) = net.connected(&SESSION, options).await;
-    let (subscription, ()) = tokio::join!(
-        client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
-    );
-    let mut subscription = subscription.unwrap();
+    let mut subscription = granted(&client, &mut link, "t", QoS::AtLeastOnce).await;
     // PUBLISH, 48 bytes. The next message begins within, and does not end there.
     let packet = Packet::from(Publish::new("t", &[b'0'; 2000]));
     let mut bytes = vec![0; packet.encoded_len(Version::V5).unwrap() - 10];
@@ -379,11 +375,7 @@ async fn a_message_that_is_too_large_may_look_like_others() {
 async fn handlers_may_publish_and_subscribe() {
     let mut net = Net::new();
     let (client, mut link) = net.connected(&SESSION, Options::default()).await;
-    let (subscription, ()) = tokio::join!(
-        client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
-    );
-    let mut subscription = subscription.unwrap();
+    let mut subscription = granted(&client, &mut link, "t", QoS::AtLeastOnce).await;
     let handler = tokio::spawn(async move {
         for n in 0..50 {
             subscription.recv().await.unwrap().unwrap();
@@ -465,11 +457,7 @@ async fn what_the_server_sends_again_comes_once() {
 async fn the_last_handle_acknowledges_nothing() {
     let mut net = Net::new();
     let (client, mut link) = net.connected(&SESSION, Options::default()).await;
-    let (subscription, ()) = tokio::join!(
-        client.subscribe("t", QoS::AtLeastOnce),
-        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::GrantedQoS1])
-    );
-    let mut subscription = subscription.unwrap();
+    let mut subscription = granted(&client, &mut link, "t", QoS::AtLeastOnce).await;
     for (payload, id) in [("a", 1), ("b", 2), ("c", 3)] {
         link.publish("t", payload, id).await;
     }
@@ -564,11 +552,7 @@ async fn an_end_that_is_out_of_date_is_not_said_again() {
 async fn small_messages_share_memory_and_large_ones_leave_none() {
     let mut net = Net::new();
     let (client, mut link) = net.connected(&SESSION, Options::default()).await;
-    let (subscription, ()) = tokio::join!(
-        client.subscribe("t", QoS::AtMostOnce),
-        granting(&mut link, "SUBSCRIBE 1 t", &[ReasonCode::Success])
-    );
-    let mut subscription = subscription.unwrap();
+    let mut subscription = granted(&client, &mut link, "t", QoS::AtMostOnce).await;
     let mut payloads = Vec::new();
     for n in 0..10 {
         link.publish("t", &n.to_string(), 0).await;
