@@ -11,7 +11,7 @@ use mqtt_client::tokio::{Backoff, Client, Options, SubscribeOptions, Subscriptio
 use mqtt_client::{Config, Filter, Message, QoS};
 use tokio::time::timeout;
 
-use super::{Link, Net, PATIENCE};
+use super::{Link, Net, PATIENCE, large};
 
 const SESSION: Config<'_> = Config {
     clean_start: false,
@@ -92,7 +92,7 @@ async fn end(client: &Client) {
 /// A message whose publishing is given up was either sent whole or not at all.
 #[tokio::test(start_paused = true)]
 async fn publishing() {
-    let large = "x".repeat(3000);
+    let large = large(3000);
     for payload in ["small", &large] {
         let mut outcomes = [0, 0];
         for polls in 0..40 {

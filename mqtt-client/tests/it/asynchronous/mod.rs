@@ -192,6 +192,13 @@ impl Link {
     }
 }
 
+/// A payload of this length, no two parts of which are alike.
+fn large(len: usize) -> String {
+    let mut text: String = (0..=len / 2).map(|n| format!("{n} ")).collect();
+    text.truncate(len);
+    text
+}
+
 /// A packet in a few words.
 fn words(packet: &Packet<'_>) -> String {
     match packet {
@@ -207,7 +214,8 @@ fn words(packet: &Packet<'_>) -> String {
             let payload = String::from_utf8_lossy(publish.payload);
             let payload = match payload.len() {
                 0..=20 => payload.into_owned(),
-                len => format!("({len})"),
+                len if payload == large(len) => format!("({len})"),
+                len => format!("({len}, damaged)"),
             };
             let qos = publish.qos as u8;
             format!("PUBLISH{id} {} {payload} qos {qos}{dup}", publish.topic)

@@ -10,7 +10,7 @@ use mqtt_client::tokio::{DeliveryError, Offline, Options, PublishError};
 use mqtt_client::{Config, Message, QoS};
 use tokio::time::timeout;
 
-use super::{Net, PATIENCE, joined, until};
+use super::{Net, PATIENCE, joined, large, until};
 
 const SESSION: Config<'_> = Config {
     clean_start: false,
@@ -189,7 +189,7 @@ async fn size_is_no_limit() {
         ..Options::default()
     };
     let (client, mut link) = net.connected(&SESSION, options).await;
-    let large = "x".repeat(80_000);
+    let large = large(80_000);
     let message = loud(&large);
     let first = client.publish(&message).await.unwrap();
     // The second one is beyond what may be in flight, and waits.
