@@ -77,11 +77,12 @@ pub enum Durability {
 }
 
 impl<'b> Config<'b> {
-    /// MQTT 5.0, a clean start, a keep-alive of 60 seconds, time-outs of 10 seconds.
+    /// MQTT 5.0 (3.1.1 without feature `v5`), a clean start, a keep-alive of 60 seconds, time-outs
+    /// of 10 seconds.
     #[must_use]
     pub const fn new(client_id: &'b str) -> Self {
         Self {
-            version: Version::V5,
+            version: Version::NEWEST,
             client_id,
             clean_start: true,
             session_expiry: 0,
@@ -123,7 +124,7 @@ impl<'b> Config<'b> {
             authentication_data,
         ];
         let mut len = 0;
-        if self.version == Version::V5 {
+        if self.version.is_v5() {
             for (place, property) in own.iter_mut().zip(properties.into_iter().flatten()) {
                 *place = property;
                 len += 1;

@@ -139,8 +139,10 @@
 //!
 //! # Features
 //!
-//! None is on by default, and none changes what the others do.
+//! Only `v5` is on by default, and none changes what the others do.
 //!
+//! - `v5`: MQTT 5.0. Without it there is no `Version::V5`, [`Config::new`] speaks 3.1.1, and what
+//!   only 5.0 has is not compiled: for firmware that has no room for it.
 //! - `alloc`: `HeapStorage`, buffers of sizes chosen at run time.
 //! - `std`: `alloc`, and `Clock`, the standard library's clock.
 //! - `bytes`: `alloc`, and `OwnedPublish`, received messages that own their bytes without copying.

@@ -115,7 +115,7 @@ impl Properties<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "v5"))]
 mod tests {
     use super::*;
     use crate::wire::{Packet, Property, Version};

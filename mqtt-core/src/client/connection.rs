@@ -8,7 +8,7 @@ use crate::error::{Error, PeerError, Resource, UsageError};
 use crate::link::{Phase, Reading, Server};
 use crate::session::Inbox;
 use crate::time::Instant;
-use crate::wire::{self, Auth, Disconnect, EncodeError, Property, QoS, ReasonCode, Version};
+use crate::wire::{self, Auth, Disconnect, EncodeError, Property, QoS, ReasonCode};
 
 impl<'b> Client<'b> {
     /// Changes the configuration for the next [`connect`](Self::connect).
@@ -189,9 +189,9 @@ impl<'b> Client<'b> {
         if matches!(self.phase, Phase::Offline | Phase::Closed) {
             return Err(UsageError::NotConnected.into());
         }
-        let is_v5 = self.config.version == Version::V5;
+        let is_v5 = self.config.version.is_v5();
         if is_v5 {
-            wire::encoded_len(&Disconnect::new(code), Version::V5)?;
+            wire::encoded_len(&Disconnect::new(code), self.config.version)?;
             if code.is_disconnect_of_server() {
                 return Err(EncodeError::ReasonCode.into());
             }
@@ -290,12 +290,12 @@ impl<'b> Client<'b> {
         // Before 5.0 the server cannot know that these were too many. What was acknowledged on the
         // way leaves, or the next connection would be just like this one.
         let too_many = *error == PeerError::ReceiveMaximumExceeded.into();
-        let stays = self.phase == Phase::Closing || too_many && self.config.version != Version::V5;
+        let stays = self.phase == Phase::Closing || too_many && !self.config.version.is_v5();
         if stays {
             return self.close();
         }
         self.leave(match error {
-            Error::Peer(error) if self.config.version == Version::V5 && !is_unsent => {
+            Error::Peer(error) if self.config.version.is_v5() && !is_unsent => {
                 Some(error.reason_code())
             }
             _ => None,
@@ -309,9 +309,9 @@ impl<'b> Client<'b> {
         self.control.keep_partial();
         if let Some(code) = code.filter(|_| !self.outbox.is_payload_due()) {
             let disconnect = Disconnect::new(code);
-            let len = wire::encoded_len(&disconnect, Version::V5);
+            let len = wire::encoded_len(&disconnect, self.config.version);
             if len.is_ok_and(|len| len <= self.max_transmit()) {
-                self.control.push_reserved(&disconnect, Version::V5);
+                self.control.push_reserved(&disconnect, self.config.version);
             }
         }
     }

@@ -88,7 +88,7 @@ impl<'b> Client<'b> {
                 Taken::Silently
             }
             PacketType::PingResp => return Err(DecodeError::TrailingBytes.into()),
-            PacketType::Disconnect if version == Version::V5 => {
+            PacketType::Disconnect if version.is_v5() => {
                 let disconnect = Disconnect::decode(body, version)?;
                 let expiry = |property| matches!(property, Property::SessionExpiryInterval(_));
                 if disconnect.properties.iter().any(expiry) {
@@ -298,7 +298,7 @@ impl<'b> Client<'b> {
         if delivery != Delivery::New {
             return Ok(Some(delivery));
         }
-        let is_v5 = self.config.version == Version::V5;
+        let is_v5 = self.config.version.is_v5();
         // Before 5.0 the server knows of no limit. What waits for an acknowledgement makes room
         // once that has left; a QoS 2 identifier only goes with a PUBREL behind this.
         if !is_v5 && self.inbox.is_full() && self.inbox.capacity() > 0 {
@@ -452,7 +452,7 @@ impl<'b> Client<'b> {
 
     /// What 5.0 says to an unknown identifier; before, nothing can be said.
     fn not_found(&self) -> ReasonCode {
-        if self.config.version == Version::V5 {
+        if self.config.version.is_v5() {
             ReasonCode::PacketIdentifierNotFound
         } else {
             ReasonCode::Success
@@ -468,7 +468,7 @@ impl<'b> Client<'b> {
     ) -> Result<(), Error> {
         let filters = self.outbox.filters(id, state);
         let filters = filters.ok_or(PeerError::UnknownPacketId(packet))?;
-        let has_codes = packet == PacketType::SubAck || self.config.version == Version::V5;
+        let has_codes = packet == PacketType::SubAck || self.config.version.is_v5();
         if has_codes && codes.iter().count() != filters as usize {
             return Err(PeerError::ReasonCodeCount.into());
         }

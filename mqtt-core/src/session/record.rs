@@ -118,7 +118,7 @@ mod tests {
             Record::Disconnected,
             Record::Publish {
                 id,
-                version: Version::V5,
+                version: Version::NEWEST,
                 packet: b"\x32\x01",
             },
             Record::Acknowledged(id),

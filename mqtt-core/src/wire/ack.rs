@@ -34,7 +34,7 @@ impl<'a> Ack<'a> {
     ) -> Result<Self, DecodeError> {
         all(PacketId::parse(body).and_then(|(i, packet_id)| {
             let ack = Self::new(packet_id);
-            if version != Version::V5 || i.is_empty() {
+            if !version.is_v5() || i.is_empty() {
                 return Ok((i, ack));
             }
             let (i, code) = ReasonCode::parse_for(i, packet, version)?;
@@ -82,7 +82,7 @@ pub(super) fn put_code_and_properties(
     out: &mut impl Sink,
 ) {
     out.require(code.fits(packet, version), EncodeError::ReasonCode);
-    if version != Version::V5 {
+    if !version.is_v5() {
         return out.require(properties.is_empty(), EncodeError::Version);
     }
     if properties.is_empty() {

@@ -50,7 +50,7 @@ impl Body for Auth<'_> {
     }
 
     fn put(&self, version: Version, out: &mut impl Sink) {
-        out.require(version == Version::V5, EncodeError::Version);
+        out.require(version.is_v5(), EncodeError::Version);
         out.require(self.has_method(), EncodeError::AuthenticationMethod);
         let packet = PacketType::Auth;
         put_code_and_properties(

@@ -30,7 +30,7 @@ impl<'a> ConnAck<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         all(be_u8(body).and_then(|(i, flags)| {
             // A server that does not speak 5.0 answers a 5.0 CONNECT with a 3.1.1 CONNACK.
-            let v3 = version != Version::V5 || i.len() == 1;
+            let v3 = !version.is_v5() || i.len() == 1;
             let session_present = match flags {
                 _ if version == Version::V31 => false,
                 0 => false,
@@ -40,7 +40,7 @@ impl<'a> ConnAck<'a> {
             let (i, code) = if v3 {
                 let (i, code) = be_u8(i)?;
                 match ReasonCode::from_connack_v3(code) {
-                    Some(code) if version != Version::V5 || code.is_error() => (i, code),
+                    Some(code) if !version.is_v5() || code.is_error() => (i, code),
                     Some(_) => return fail(DecodeError::Truncated),
                     None => return fail(DecodeError::ReasonCode),
                 }
@@ -82,7 +82,7 @@ impl Body for ConnAck<'_> {
             EncodeError::SessionPresent,
         );
         out.u8(self.session_present.into());
-        if version == Version::V5 {
+        if version.is_v5() {
             out.u8(self.code as u8);
         } else {
             out.u8(self.code.connack_v3().unwrap_or_default());

@@ -77,7 +77,7 @@ impl<'a> Connect<'a> {
                 return fail(DecodeError::ConnectFlags);
             };
             if flags & WILL == 0 && flags & will_flags != 0
-                || version != Version::V5 && flags & PASSWORD != 0 && flags & USERNAME == 0
+                || !version.is_v5() && flags & PASSWORD != 0 && flags & USERNAME == 0
             {
                 return fail(DecodeError::ConnectFlags);
             }
@@ -134,6 +134,7 @@ impl<'a> Connect<'a> {
             || match self.version {
                 Version::V31 => false,
                 Version::V311 => self.clean_start,
+                #[cfg(feature = "v5")]
                 Version::V5 => true,
             }
     }
@@ -149,7 +150,7 @@ impl Body for Connect<'_> {
         let version = self.version;
         out.require(self.client_id_allowed(), EncodeError::ClientId);
         out.require(
-            version == Version::V5 || self.password.is_none() || self.username.is_some(),
+            version.is_v5() || self.password.is_none() || self.username.is_some(),
             EncodeError::PasswordWithoutUsername,
         );
         out.binary(version.protocol_name().as_bytes());

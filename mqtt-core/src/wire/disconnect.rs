@@ -27,7 +27,7 @@ impl<'a> Disconnect<'a> {
 
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let normal = Self::default();
-        if version != Version::V5 || body.is_empty() {
+        if !version.is_v5() || body.is_empty() {
             return all(Ok((body, normal)));
         }
         all(

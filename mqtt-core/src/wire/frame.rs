@@ -126,7 +126,7 @@ impl FixedHeader {
             return Ok(None);
         };
         let packet_type = PacketType::from_u8(first >> 4).ok_or(DecodeError::PacketType)?;
-        if packet_type == PacketType::Auth && version != Version::V5 {
+        if packet_type == PacketType::Auth && !version.is_v5() {
             return Err(DecodeError::PacketType);
         }
         let flags = first & 0x0F;
@@ -146,7 +146,7 @@ impl FixedHeader {
             return Ok(None);
         };
         let (remaining, len) = remaining?;
-        if version == Version::V5 && len != var_int_len(remaining) {
+        if version.is_v5() && len != var_int_len(remaining) {
             return Err(DecodeError::VariableByteInteger);
         }
         Ok(Some(Self {

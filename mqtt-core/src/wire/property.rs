@@ -364,7 +364,7 @@ impl Checker {
 
 /// Reads a property list with its length; before 5.0 there is none.
 pub(super) fn properties(i: &[u8], place: Place, version: Version) -> Parsed<'_, Properties<'_>> {
-    if version != Version::V5 {
+    if !version.is_v5() {
         return Ok((i, Properties::EMPTY));
     }
     let (i, len) = var_int(i)?;
@@ -393,7 +393,7 @@ pub(super) fn put_properties(
     version: Version,
     out: &mut impl Sink,
 ) {
-    if version != Version::V5 {
+    if !version.is_v5() {
         return out.require(properties.is_empty(), EncodeError::Version);
     }
     if properties.is_empty() {

@@ -68,7 +68,7 @@ impl<'a> Publish<'a> {
             properties,
             payload: &[],
         };
-        if publish.topic.is_empty() && version == Version::V5 {
+        if publish.topic.is_empty() && version.is_v5() {
             if publish.topic_alias().is_none() {
                 return fail(DecodeError::NoTopic);
             }
@@ -89,7 +89,7 @@ impl<'a> Publish<'a> {
     /// A valid topic name, or an alias in its place.
     fn has_topic(&self, version: Version) -> bool {
         if self.topic.is_empty() {
-            version == Version::V5 && self.topic_alias().is_some()
+            version.is_v5() && self.topic_alias().is_some()
         } else {
             TopicName::new(self.topic).is_ok()
         }
@@ -150,7 +150,7 @@ pub(crate) fn head_len(
     };
     let id = if flags & 0b110 == 0 { 0 } else { 2 };
     let mut len = 2 + usize::from(u16::from_be_bytes([high, low])) + id;
-    if version == Version::V5 {
+    if version.is_v5() {
         if len >= remaining {
             return Err(DecodeError::Truncated);
         }

@@ -282,7 +282,7 @@ impl ReasonCode {
         ]);
         const AUTH: u64 = set(&[R::Success, R::ContinueAuthentication, R::ReAuthenticate]);
 
-        let v5 = matches!(version, Version::V5);
+        let v5 = version.is_v5();
         let fitting = match packet {
             PacketType::ConnAck if v5 => CONNACK,
             PacketType::ConnAck => CONNACK_V3,

@@ -126,7 +126,7 @@ fn split_properties<'a>(
 
 /// Where the seconds of the Message Expiry Interval stand in a PUBLISH.
 pub(crate) fn expiry_at(packet: &[u8]) -> Option<usize> {
-    let (publish, _) = decode_head(packet, Version::V5)?;
+    let (publish, _) = decode_head(packet, Version::NEWEST)?;
     let is_it = |property| matches!(property, Property::MessageExpiryInterval(_));
     let (_, from) = split_properties(&publish, is_it)?;
     // Only the payload comes after the properties.
@@ -143,7 +143,7 @@ const ALIAS_LEN: usize = 3;
 pub(crate) fn remove_alias(stored: &mut [u8]) -> Option<usize> {
     let start = head_start(stored);
     let packet = stored.get(start..)?;
-    let (publish, payload_len) = decode_head(packet, Version::V5)?;
+    let (publish, payload_len) = decode_head(packet, Version::NEWEST)?;
     let is_it = |property| matches!(property, Property::TopicAlias(_));
     let (before, from) = split_properties(&publish, is_it)?;
     let (before, after) = (before.len(), from.len().checked_sub(ALIAS_LEN)?);
@@ -155,8 +155,10 @@ pub(crate) fn remove_alias(stored: &mut [u8]) -> Option<usize> {
         let (at, topic) = note(stored)?;
         (at, topic.len())
     } else {
-        let header_len =
-            packet_len(packet) - FixedHeader::decode(packet, Version::V5).ok()??.remaining;
+        let header_len = packet_len(packet)
+            - FixedHeader::decode(packet, Version::NEWEST)
+                .ok()??
+                .remaining;
         (start + header_len + 2, publish.topic.len())
     };
     let properties_len = u32::try_from(before + after).ok()?;
@@ -183,7 +185,7 @@ pub(crate) fn remove_alias(stored: &mut [u8]) -> Option<usize> {
     Some(begin)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "v5"))]
 mod tests {
     use super::super::frame::{encode, encoded_len};
     use super::super::{List, Packet, QoS};

@@ -151,7 +151,7 @@ impl<'a> Subscribe<'a> {
             let (i, properties) = properties(i, Place::Subscribe, version)?;
             let (i, filters) = list(i, |filter: &Filter<'_>| {
                 let shared = filter.topic.starts_with("$share/");
-                if version != Version::V5 && filter.options() & !0b11 != 0 {
+                if !version.is_v5() && filter.options() & !0b11 != 0 {
                     return Err(DecodeError::ReservedOptions);
                 }
                 if filter.no_local && shared {
@@ -180,7 +180,7 @@ impl Body for Subscribe<'_> {
         out.require(!self.filters.is_empty(), EncodeError::EmptyList);
         out.check(|| {
             let new = |filter: Filter<'_>| filter.options() & !0b11 != 0;
-            if version != Version::V5 && self.filters.iter().any(new) {
+            if !version.is_v5() && self.filters.iter().any(new) {
                 return Err(EncodeError::Version);
             }
             Ok(())
@@ -321,7 +321,7 @@ impl<'a> UnsubAck<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         all(PacketId::parse(body).and_then(|(i, packet_id)| {
             let (i, properties) = properties(i, Place::Ack, version)?;
-            let (i, codes) = if version == Version::V5 {
+            let (i, codes) = if version.is_v5() {
                 list(i, code_check(PacketType::UnsubAck, version))?
             } else {
                 (i, List::EMPTY)
@@ -346,7 +346,7 @@ impl Body for UnsubAck<'_> {
     fn put(&self, version: Version, out: &mut impl Sink) {
         out.u16(self.packet_id.get());
         put_properties(&self.properties, Place::Ack, version, out);
-        if version == Version::V5 {
+        if version.is_v5() {
             put_codes(&self.codes, PacketType::UnsubAck, version, out);
         } else {
             out.require(self.codes.is_empty(), EncodeError::Version);

@@ -12,19 +12,33 @@ pub enum Version {
     /// MQTT 3.1: protocol name `MQIsdp`, level 3.
     V31 = 3,
     /// MQTT 3.1.1: protocol name `MQTT`, level 4.
+    #[cfg_attr(not(feature = "v5"), default)]
     V311 = 4,
-    /// MQTT 5.0: protocol name `MQTT`, level 5.
+    /// MQTT 5.0: protocol name `MQTT`, level 5. Only there with feature `v5`.
+    #[cfg(feature = "v5")]
     #[default]
     V5 = 5,
 }
 
 impl Version {
-    /// The version of this protocol level, `None` for anything but 3, 4 and 5.
+    /// The newest one: 5.0 or, without feature `v5`, 3.1.1.
+    #[cfg(feature = "v5")]
+    pub(crate) const NEWEST: Self = Self::V5;
+    #[cfg(not(feature = "v5"))]
+    pub(crate) const NEWEST: Self = Self::V311;
+
+    /// True for 5.0. Never without feature `v5`, so that what depends on it is not compiled.
+    pub(crate) const fn is_v5(self) -> bool {
+        cfg!(feature = "v5") && self as u8 == 5
+    }
+
+    /// The version of this protocol level, `None` for any other number.
     #[must_use]
     pub const fn from_u8(level: u8) -> Option<Self> {
         match level {
             3 => Some(Self::V31),
             4 => Some(Self::V311),
+            #[cfg(feature = "v5")]
             5 => Some(Self::V5),
             _ => None,
         }
@@ -33,7 +47,7 @@ impl Version {
     pub(super) const fn protocol_name(self) -> &'static str {
         match self {
             Self::V31 => "MQIsdp",
-            Self::V311 | Self::V5 => "MQTT",
+            _ => "MQTT",
         }
     }
 
@@ -47,6 +61,7 @@ impl fmt::Display for Version {
         f.write_str(match self {
             Self::V31 => "3.1",
             Self::V311 => "3.1.1",
+            #[cfg(feature = "v5")]
             Self::V5 => "5.0",
         })
     }
