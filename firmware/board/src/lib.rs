@@ -1,0 +1,2 @@
+//! The board: QEMU's `mps2-an386`, a Cortex-M4.
+#![no_std]

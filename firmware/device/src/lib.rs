@@ -1,0 +1,2 @@
+//! What the images do, whatever drives them.
+#![no_std]
