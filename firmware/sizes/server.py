@@ -151,3 +151,6 @@ def v311(line):
         line.send(publish("to/D", b""))
         line.take(DISCONNECT)
         line.take(CONNECT)
+
+
+both = v311

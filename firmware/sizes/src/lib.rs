@@ -4,12 +4,12 @@
 //! `scripts/sizes` is at the other end of the line. It says what the server sends, how time passes
 //! and when the connection is lost; so each run is the same, on a slow machine too.
 #![no_std]
-#![warn(missing_docs, unreachable_pub)]
+#![expect(unsafe_code, reason = "registers, sections, memory of static length")]
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use mqtt_core::Instant;
 
@@ -23,26 +23,43 @@ fn panic(_: &PanicInfo<'_>) -> ! {
 }
 
 /// Memory of a program.
-pub struct Memory<T>(UnsafeCell<T>);
+pub struct Memory<T> {
+    value: UnsafeCell<T>,
+    is_taken: AtomicBool,
+}
 
-// SAFETY: whoever calls `take` promises that nobody else has it.
-unsafe impl<T> Sync for Memory<T> {}
+// SAFETY: `take` gives it away once.
+unsafe impl<T: Send> Sync for Memory<T> {}
 
 impl<T> Memory<T> {
     /// Memory that holds `value`.
     pub const fn new(value: T) -> Self {
-        Self(UnsafeCell::new(value))
+        Self {
+            value: UnsafeCell::new(value),
+            is_taken: AtomicBool::new(false),
+        }
     }
 
-    /// The memory.
-    ///
-    /// # Safety
-    /// To be called once.
+    /// The memory. A program that takes it twice hangs.
     #[expect(clippy::mut_from_ref, reason = "it is given away once only")]
-    pub unsafe fn take(&self) -> &mut T {
-        // SAFETY: there is no other reference, says the caller.
-        unsafe { &mut *self.0.get() }
+    #[inline(never)]
+    #[unsafe(link_section = ".board")]
+    pub fn take(&self) -> &mut T {
+        while self.is_taken.swap(true, Relaxed) {}
+        // SAFETY: there is no other reference, as it was not taken before.
+        unsafe { &mut *self.value.get() }
     }
+}
+
+/// Has the program begin with `$main`.
+#[macro_export]
+macro_rules! main {
+    ($main:ident) => {
+        #[unsafe(no_mangle)]
+        extern "C" fn main() -> ! {
+            $main()
+        }
+    };
 }
 
 /// Has `scripts/sizes` know how large a type is.
@@ -128,8 +145,7 @@ pub fn receive(space: &mut [u8], until: Option<Instant>) -> Input {
 
 #[inline(never)]
 #[unsafe(link_section = ".board")]
-fn write_u32(value: u32) {
-    let mut value = value;
+fn write_u32(mut value: u32) {
     for _ in 0..4 {
         write(value as u8);
         value >>= 8;

@@ -12,11 +12,11 @@ static MEMORY: Memory<Storage<32, 256, 0>> = Memory::new(Storage::new());
 
 report_size!(CLIENT, Client<'static>);
 
-#[unsafe(no_mangle)]
-extern "C" fn main() -> ! {
+sizes::main!(program);
+
+fn program() -> ! {
     start();
-    // SAFETY: nobody else takes it.
-    let (mut rx, buffers) = unsafe { MEMORY.take() }.split();
+    let (mut rx, buffers) = MEMORY.take().split();
     let config = Config {
         version: Version::V311,
         keep_alive: black_box(60),

@@ -13,11 +13,11 @@ static MEMORY: Memory<Storage<256, 768, 8>> = Memory::new(Storage::new());
 
 report_size!(CLIENT, Client<'static>);
 
-#[unsafe(no_mangle)]
-extern "C" fn main() -> ! {
+sizes::main!(program);
+
+fn program() -> ! {
     start();
-    // SAFETY: nobody else takes it.
-    let (mut rx, buffers) = unsafe { MEMORY.take() }.split();
+    let (mut rx, buffers) = MEMORY.take().split();
     // What a program has in its settings; black_box, as they are not known to the compiler.
     let config = Config {
         version: Version::V311,
