@@ -75,13 +75,6 @@ def string(text):
     return u16(len(text)) + text
 
 
-def publish(topic, payload, qos=0, id=None, properties=None, retain=False):
-    body = string(topic) + (u16(id) if qos else b"")
-    if properties is not None:
-        body += var_int(len(properties)) + properties
-    return packet(PUBLISH, body + payload, qos << 1 | retain)
-
-
 class Program:
     """A program that runs. `stack` is the section of the RAM that it has for that."""
 
