@@ -1,0 +1,13 @@
+#ifndef RIG_WM_TASK_CONFIG_H
+#define RIG_WM_TASK_CONFIG_H
+
+#include "freertos/FreeRTOS.h"
+
+#define WM_TASK_EVENT_PRIO (configMAX_PRIORITIES - 6)
+#define WM_TASK_EVENT_STACK (2048)
+#define WM_TASK_TCPIP_PRIO (configMAX_PRIORITIES - 5)
+#define WM_TASK_TCPIP_STACK (4096)
+#define WM_TASK_MQTT_CLIENT_PRIO (configMAX_PRIORITIES - 10)
+#define WM_TASK_MQTT_CLIENT_STACK (8192)
+
+#endif
