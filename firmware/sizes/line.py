@@ -160,6 +160,10 @@ class Program:
             raise Unexpected(f"no {NAMES[packet_type]}, but {packet} {self.pending!r}")
         return packet
 
+    def is_next(self, packet_type):
+        """True if that is what the program has sent next."""
+        return bool(self.pending) and self.pending[0] >> 4 == packet_type
+
     def nothing(self):
         """The program has sent nothing more."""
         if self.pending:

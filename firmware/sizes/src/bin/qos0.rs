@@ -34,7 +34,7 @@ fn program() -> ! {
     }
 }
 
-/// One connection: a message whenever time passes, for a day.
+/// One connection: a message whenever time passes, for ten minutes.
 fn run(client: &mut Client<'_>, rx: &mut RxBuf<'_>) -> Result<(), Error> {
     client.connect(now())?;
     loop {
@@ -50,7 +50,7 @@ fn run(client: &mut Client<'_>, rx: &mut RxBuf<'_>) -> Result<(), Error> {
             Input::Time if client.is_connected() => {
                 let time = now().as_millis() as u32;
                 client.publish(&Message::new(black_box("time"), &time.to_be_bytes()))?;
-                if time > 86_400_000 {
+                if time > 600_000 {
                     client.disconnect()?;
                 }
             }
