@@ -5,8 +5,8 @@ use crate::link::{Aliases, Control, Phase, Reading, Server, Timers};
 use crate::session::{Due, Inbox, Outbox, State};
 use crate::time::Instant;
 use crate::wire::{
-    Ack, AckKind, Body, EncodeError, Filter, List, Packet, PacketId, PacketType, Property, QoS,
-    ReasonCode, Subscribe, Unsubscribe,
+    Ack, AckKind, Body, EncodeError, Filter, List, PacketId, PacketType, Property, QoS, ReasonCode,
+    Subscribe, Unsubscribe,
 };
 use crate::{Buffers, wire};
 
@@ -548,7 +548,7 @@ impl<'b> Client<'b> {
         }
         if self.timers.wants_ping() {
             self.control
-                .push_reserved(&Packet::PingReq, self.config.version);
+                .push_reserved(&PacketType::PingReq, self.config.version);
             self.timers.ping_queued();
         }
     }

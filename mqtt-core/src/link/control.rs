@@ -1,5 +1,5 @@
 use crate::error::{Error, Resource, UsageError};
-use crate::wire::{Ack, AckKind, Body, PacketType, Version, encode, packet_len};
+use crate::wire::{self, Ack, AckKind, Body, PacketType, Version, packet_len};
 
 /// Packets other than PUBLISH, encoded, in the order in which they are to be sent.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl<'b> Control<'b> {
     /// Queues a packet.
     pub(crate) fn push(
         &mut self,
-        packet: &impl Body,
+        packet: &dyn Body,
         version: Version,
         max_packet: usize,
     ) -> Result<(), Error> {
@@ -105,38 +105,36 @@ impl<'b> Control<'b> {
     }
 
     /// Queues a PINGREQ or the DISCONNECT after an error, for which room is reserved.
-    pub(crate) fn push_reserved(&mut self, packet: &impl Body, version: Version) {
+    pub(crate) fn push_reserved(&mut self, packet: &dyn Body, version: Version) {
         let pushed = self.push_within(packet, version, usize::MAX, 0);
         debug_assert!(pushed.is_ok() || self.bytes.len() < RESERVE);
     }
 
     fn push_within(
         &mut self,
-        packet: &impl Body,
+        packet: &dyn Body,
         version: Version,
         max_packet: usize,
         reserve: usize,
     ) -> Result<(), Error> {
-        let mut end = 0;
-        encode(packet, version, |len| {
-            if len > max_packet {
-                return Err(UsageError::MaximumPacketSize.into());
-            }
-            let room = self.bytes.len().saturating_sub(reserve);
-            if len > room {
-                return Err(UsageError::BufferTooSmall.into());
-            }
-            if len > room - (self.end - self.start).min(room) {
-                return Err(Error::Full(Resource::Control));
-            }
-            if len > self.bytes.len() - self.end {
-                self.move_to_front();
-            }
-            end = self.end + len;
-            self.bytes
-                .get_mut(self.end..end)
-                .ok_or(Error::Full(Resource::Control))
-        })?;
+        let len = wire::encoded_len(packet, version)?;
+        if len > max_packet {
+            return Err(UsageError::MaximumPacketSize.into());
+        }
+        let room = self.bytes.len().saturating_sub(reserve);
+        if len > room {
+            return Err(UsageError::BufferTooSmall.into());
+        }
+        if len > room - (self.end - self.start).min(room) {
+            return Err(Error::Full(Resource::Control));
+        }
+        if len > self.bytes.len() - self.end {
+            self.move_to_front();
+        }
+        let end = self.end + len;
+        let place = self.bytes.get_mut(self.end..end);
+        let place = place.ok_or(Error::Full(Resource::Control))?;
+        wire::write(packet, version, place);
         self.end = end;
         Ok(())
     }

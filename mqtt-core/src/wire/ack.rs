@@ -1,7 +1,7 @@
 use super::frame::Body;
 use super::parse::all;
 use super::property::{Place, properties, put_properties};
-use super::sink::Sink;
+use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketId, PacketType, Properties, ReasonCode, Version};
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP: a step in the delivery of a message.
@@ -65,10 +65,10 @@ impl Body for AckKind<'_> {
         self.0.first_byte()
     }
 
-    fn put(&self, version: Version, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         let Self(packet, ack) = self;
         out.u16(ack.packet_id.get());
-        put_code_and_properties(*packet, ack.code, &ack.properties, Place::Ack, version, out);
+        put_code_and_properties(*packet, ack.code, &ack.properties, Place::Ack, out);
     }
 }
 
@@ -78,11 +78,10 @@ pub(super) fn put_code_and_properties(
     code: ReasonCode,
     properties: &Properties<'_>,
     place: Place,
-    version: Version,
-    out: &mut impl Sink,
+    out: &mut Writer<'_>,
 ) {
-    out.require(code.fits(packet, version), EncodeError::ReasonCode);
-    if !version.is_v5() {
+    out.require(code.fits(packet, out.version), EncodeError::ReasonCode);
+    if !out.version.is_v5() {
         return out.require(properties.is_empty(), EncodeError::Version);
     }
     if properties.is_empty() {
@@ -91,6 +90,6 @@ pub(super) fn put_code_and_properties(
         }
     } else {
         out.u8(code as u8);
-        put_properties(properties, place, version, out);
+        put_properties(properties, place, out);
     }
 }

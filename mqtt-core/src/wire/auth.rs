@@ -2,7 +2,7 @@ use super::ack::put_code_and_properties;
 use super::frame::Body;
 use super::parse::{all, fail};
 use super::property::{Place, properties};
-use super::sink::Sink;
+use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketType, Properties, Property, ReasonCode, Version};
 
 /// AUTH: a step of an extended authentication; 5.0 only.
@@ -49,17 +49,10 @@ impl Body for Auth<'_> {
         PacketType::Auth.first_byte()
     }
 
-    fn put(&self, version: Version, out: &mut impl Sink) {
-        out.require(version.is_v5(), EncodeError::Version);
+    fn put(&self, out: &mut Writer<'_>) {
+        out.require(out.version.is_v5(), EncodeError::Version);
         out.require(self.has_method(), EncodeError::AuthenticationMethod);
         let packet = PacketType::Auth;
-        put_code_and_properties(
-            packet,
-            self.code,
-            &self.properties,
-            Place::Auth,
-            version,
-            out,
-        );
+        put_code_and_properties(packet, self.code, &self.properties, Place::Auth, out);
     }
 }

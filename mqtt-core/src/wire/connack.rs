@@ -1,7 +1,7 @@
 use super::frame::Body;
 use super::parse::{all, be_u8, fail};
 use super::property::{Place, properties, put_properties};
-use super::sink::Sink;
+use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketType, Properties, ReasonCode, Version};
 
 /// CONNACK: the server's answer to CONNECT.
@@ -72,21 +72,21 @@ impl Body for ConnAck<'_> {
         PacketType::ConnAck.first_byte()
     }
 
-    fn put(&self, version: Version, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         out.require(
-            self.code.fits(PacketType::ConnAck, version),
+            self.code.fits(PacketType::ConnAck, out.version),
             EncodeError::ReasonCode,
         );
         out.require(
-            !self.session_present || !self.code.is_error() && version != Version::V31,
+            !self.session_present || !self.code.is_error() && out.version != Version::V31,
             EncodeError::SessionPresent,
         );
         out.u8(self.session_present.into());
-        if version.is_v5() {
+        if out.version.is_v5() {
             out.u8(self.code as u8);
         } else {
             out.u8(self.code.connack_v3().unwrap_or_default());
         }
-        put_properties(&self.properties, Place::ConnAck, version, out);
+        put_properties(&self.properties, Place::ConnAck, out);
     }
 }

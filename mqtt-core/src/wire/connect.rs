@@ -1,7 +1,7 @@
 use super::frame::Body;
 use super::parse::{all, be_u8, be_u16, binary, fail, string};
 use super::property::{Place, properties, put_properties};
-use super::sink::Sink;
+use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketType, Properties, QoS, TopicName, Version};
 
 /// CONNECT: the first packet of a client.
@@ -146,8 +146,9 @@ impl Body for Connect<'_> {
     }
 
     /// The version is the packet's own.
-    fn put(&self, _: Version, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         let version = self.version;
+        out.version = version;
         out.require(self.client_id_allowed(), EncodeError::ClientId);
         out.require(
             version.is_v5() || self.password.is_none() || self.username.is_some(),
@@ -163,10 +164,10 @@ impl Body for Connect<'_> {
             | if self.username.is_some() { USERNAME } else { 0 }
             | if self.password.is_some() { PASSWORD } else { 0 });
         out.u16(self.keep_alive);
-        put_properties(&self.properties, Place::Connect, version, out);
+        put_properties(&self.properties, Place::Connect, out);
         out.string(self.client_id);
         if let Some(will) = &self.will {
-            put_properties(&will.properties, Place::Will, version, out);
+            put_properties(&will.properties, Place::Will, out);
             out.check(|| {
                 TopicName::new(will.topic)
                     .map(drop)

@@ -2,7 +2,7 @@ use super::ack::put_code_and_properties;
 use super::frame::Body;
 use super::parse::all;
 use super::property::{Place, properties};
-use super::sink::Sink;
+use super::writer::Writer;
 use super::{DecodeError, PacketType, Properties, ReasonCode, Version};
 
 /// DISCONNECT: the last packet of its sender.
@@ -54,15 +54,8 @@ impl Body for Disconnect<'_> {
         PacketType::Disconnect.first_byte()
     }
 
-    fn put(&self, version: Version, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         let packet = PacketType::Disconnect;
-        put_code_and_properties(
-            packet,
-            self.code,
-            &self.properties,
-            Place::Disconnect,
-            version,
-            out,
-        );
+        put_code_and_properties(packet, self.code, &self.properties, Place::Disconnect, out);
     }
 }

@@ -1,7 +1,7 @@
 use core::fmt;
 
 use super::parse::{var_int_len, var_int_prefix};
-use super::sink::{Count, Fill, Sink};
+use super::writer::Writer;
 use super::{DecodeError, EncodeError, Version};
 
 /// The largest Remaining Length: 268,435,455 bytes after the fixed header.
@@ -175,38 +175,41 @@ pub(crate) fn packet_len(packets: &[u8]) -> usize {
 /// What follows the fixed header of one packet, described once for counting and for writing.
 pub(crate) trait Body {
     fn first_byte(&self) -> u8;
-    fn put(&self, version: Version, out: &mut impl Sink);
+    fn put(&self, out: &mut Writer<'_>);
 }
 
-/// The Remaining Length of `packet`, or why it cannot be written.
-fn remaining(packet: &impl Body, version: Version) -> Result<u32, EncodeError> {
-    let mut count = Count::default();
-    packet.put(version, &mut count);
+/// A packet that is its fixed header alone: PINGREQ or PINGRESP.
+impl Body for PacketType {
+    fn first_byte(&self) -> u8 {
+        Self::first_byte(*self)
+    }
+
+    fn put(&self, _: &mut Writer<'_>) {}
+}
+
+/// The length of the whole packet, or why it cannot be written.
+pub(crate) fn encoded_len(packet: &dyn Body, version: Version) -> Result<usize, EncodeError> {
+    let mut count = Writer::count(version);
+    packet.put(&mut count);
     match u32::try_from(count.finish()?) {
-        Ok(len) if len <= MAX_REMAINING_LENGTH => Ok(len),
+        Ok(remaining) if remaining <= MAX_REMAINING_LENGTH => {
+            Ok(1 + var_int_len(remaining) + remaining as usize)
+        }
         _ => Err(EncodeError::PacketTooLarge),
     }
 }
 
-pub(crate) fn encoded_len(packet: &impl Body, version: Version) -> Result<usize, EncodeError> {
-    let remaining = remaining(packet, version)?;
-    Ok(1 + var_int_len(remaining) + remaining as usize)
-}
-
-/// Writes `packet` to the front of the buffer that `room` finds for its length.
-pub(crate) fn encode<'a, E: From<EncodeError>>(
-    packet: &impl Body,
-    version: Version,
-    room: impl FnOnce(usize) -> Result<&'a mut [u8], E>,
-) -> Result<usize, E> {
-    let remaining = remaining(packet, version)?;
-    let len = 1 + var_int_len(remaining) + remaining as usize;
-    let buffer = room(len)?
-        .get_mut(..len)
-        .ok_or(EncodeError::BufferTooSmall)?;
-    let mut out = Fill(buffer);
+/// Writes `packet` to all of `buffer`, which is as long as [`encoded_len`] says.
+pub(crate) fn write(packet: &dyn Body, version: Version, buffer: &mut [u8]) {
+    let header_len = match buffer.len() {
+        ..=0x81 => 2,
+        0x82..=0x4002 => 3,
+        0x4003..=0x20_0003 => 4,
+        _ => 5,
+    };
+    let remaining = buffer.len().saturating_sub(header_len);
+    let mut out = Writer::fill(version, buffer);
     out.u8(packet.first_byte());
-    out.var_int(remaining);
-    packet.put(version, &mut out);
-    Ok(len)
+    out.var_int(u32::try_from(remaining).unwrap_or_default());
+    packet.put(&mut out);
 }

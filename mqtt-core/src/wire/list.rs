@@ -5,15 +5,15 @@ use core::slice;
 use super::parse::Parsed;
 use super::property::Property;
 use super::reason::ReasonCode;
-use super::sink::Sink;
-#[cfg(feature = "bytes")]
-use super::sink::{Count, Fill};
 use super::subscribe::Filter;
+#[cfg(feature = "bytes")]
+use super::types::Version;
+use super::writer::Writer;
 
 /// How an element stands in a packet.
 pub(crate) trait Sealed<'a>: Copy {
     fn parse(i: &'a [u8]) -> Parsed<'a, Self>;
-    fn put(&self, out: &mut impl Sink);
+    fn put(&self, out: &mut Writer<'_>);
 }
 
 /// What a [`List`] can hold: properties, filters, topic filters and reason codes.
@@ -100,7 +100,7 @@ impl<'a, T: Element<'a>> List<'a, T> {
     /// The length of the elements as they stand in a packet.
     #[cfg(feature = "bytes")]
     pub(crate) fn encoded_len(&self) -> usize {
-        let mut count = Count::default();
+        let mut count = Writer::count(Version::NEWEST);
         self.put(&mut count);
         count.len()
     }
@@ -108,10 +108,10 @@ impl<'a, T: Element<'a>> List<'a, T> {
     /// Writes the elements as they stand in a packet.
     #[cfg(feature = "bytes")]
     pub(crate) fn write(&self, buffer: &mut [u8]) {
-        self.put(&mut Fill(buffer));
+        self.put(&mut Writer::fill(Version::NEWEST, buffer));
     }
 
-    pub(super) fn put(&self, out: &mut impl Sink) {
+    pub(super) fn put(&self, out: &mut Writer<'_>) {
         match self.0 {
             Repr::Raw(raw) => out.bytes(raw),
             Repr::Items(..) => self.iter().for_each(|element| element.put(out)),

@@ -35,11 +35,12 @@ mod parse;
 mod property;
 mod publish;
 mod reason;
-mod sink;
+
 mod stored;
 mod subscribe;
 mod topic;
 mod types;
+mod writer;
 
 pub use ack::Ack;
 pub(crate) use ack::AckKind;
@@ -48,7 +49,7 @@ pub use connack::ConnAck;
 pub use connect::{Connect, Will};
 pub use disconnect::Disconnect;
 pub use error::{DecodeError, EncodeError};
-pub(crate) use frame::{Body, encode, encoded_len, packet_len};
+pub(crate) use frame::{Body, encoded_len, packet_len, write};
 pub use frame::{FixedHeader, MAX_REMAINING_LENGTH, PacketType};
 pub use list::{Element, Iter, List};
 pub use packet::Packet;

@@ -1,6 +1,6 @@
 use super::ack::AckKind;
-use super::frame::{Body, encode, encoded_len};
-use super::sink::Sink;
+use super::frame::{Body, encoded_len, write};
+use super::writer::Writer;
 use super::{
     Ack, Auth, ConnAck, Connect, DecodeError, Disconnect, EncodeError, FixedHeader, PacketType,
     Publish, SubAck, Subscribe, UnsubAck, Unsubscribe, Version,
@@ -111,7 +111,10 @@ impl<'a> Packet<'a> {
     /// If the packet cannot be written in this version, or `buffer` is shorter than
     /// [`encoded_len`](Self::encoded_len). Nothing was written then.
     pub fn encode(&self, version: Version, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        encode(self, version, |_| Ok::<_, EncodeError>(buffer))
+        let len = self.encoded_len(version)?;
+        let buffer = buffer.get_mut(..len).ok_or(EncodeError::BufferTooSmall)?;
+        write(self, version, buffer);
+        Ok(len)
     }
 
     /// Which packet this is.
@@ -145,21 +148,21 @@ impl Body for Packet<'_> {
         }
     }
 
-    fn put(&self, version: Version, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         match self {
-            Self::Connect(packet) => packet.put(version, out),
-            Self::ConnAck(packet) => packet.put(version, out),
-            Self::Publish(packet) => packet.put(version, out),
+            Self::Connect(packet) => packet.put(out),
+            Self::ConnAck(packet) => packet.put(out),
+            Self::Publish(packet) => packet.put(out),
             Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
-                AckKind(self.packet_type(), *ack).put(version, out);
+                AckKind(self.packet_type(), *ack).put(out);
             }
-            Self::Subscribe(packet) => packet.put(version, out),
-            Self::SubAck(packet) => packet.put(version, out),
-            Self::Unsubscribe(packet) => packet.put(version, out),
-            Self::UnsubAck(packet) => packet.put(version, out),
+            Self::Subscribe(packet) => packet.put(out),
+            Self::SubAck(packet) => packet.put(out),
+            Self::Unsubscribe(packet) => packet.put(out),
+            Self::UnsubAck(packet) => packet.put(out),
             Self::PingReq | Self::PingResp => {}
-            Self::Disconnect(packet) => packet.put(version, out),
-            Self::Auth(packet) => packet.put(version, out),
+            Self::Disconnect(packet) => packet.put(out),
+            Self::Auth(packet) => packet.put(out),
         }
     }
 }

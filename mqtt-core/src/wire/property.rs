@@ -1,6 +1,6 @@
 use super::list::{List, Sealed};
 use super::parse::{Parsed, be_u8, be_u16, be_u32, binary, fail, string, take, var_int};
-use super::sink::{Count, Sink};
+use super::writer::Writer;
 use super::{DecodeError, EncodeError, MAX_REMAINING_LENGTH, QoS, TopicName, Version};
 
 /// The properties of a packet, in order, with any number of user properties.
@@ -225,7 +225,7 @@ impl<'a> Sealed<'a> for Property<'a> {
         }
     }
 
-    fn put(&self, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         let value = EncodeError::PropertyValue;
         out.u8(self.id());
         match *self {
@@ -387,13 +387,8 @@ pub(super) fn properties(i: &[u8], place: Place, version: Version) -> Parsed<'_,
 }
 
 /// Writes a property list with its length; before 5.0 there must be none.
-pub(super) fn put_properties(
-    properties: &Properties<'_>,
-    place: Place,
-    version: Version,
-    out: &mut impl Sink,
-) {
-    if !version.is_v5() {
+pub(super) fn put_properties(properties: &Properties<'_>, place: Place, out: &mut Writer<'_>) {
+    if !out.version.is_v5() {
         return out.require(properties.is_empty(), EncodeError::Version);
     }
     if properties.is_empty() {
@@ -406,7 +401,7 @@ pub(super) fn put_properties(
             .try_for_each(|property| checker.admit(&property))?;
         Ok(checker.finish()?)
     });
-    let mut count = Count::default();
+    let mut count = Writer::count(out.version);
     properties.put(&mut count);
     // A length beyond u32 also exceeds the packet's limit, which the caller checks.
     out.var_int(u32::try_from(count.len()).unwrap_or(u32::MAX));

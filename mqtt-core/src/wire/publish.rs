@@ -1,7 +1,7 @@
 use super::frame::Body;
 use super::parse::{Parsed, fail, string, var_int_prefix};
 use super::property::{Place, properties, put_properties};
-use super::sink::Sink;
+use super::writer::Writer;
 use super::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, Property, QoS, TopicName, Version,
 };
@@ -111,12 +111,13 @@ impl Body for Publish<'_> {
             | u8::from(self.retain)
     }
 
-    fn put(&self, version: Version, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         out.require(
             self.packet_id.is_some() == (self.qos != QoS::AtMostOnce),
             EncodeError::PacketId,
         );
         out.require(!self.dup || self.qos != QoS::AtMostOnce, EncodeError::Dup);
+        let version = out.version;
         out.check(|| {
             if self.has_topic(version) {
                 Ok(())
@@ -128,7 +129,7 @@ impl Body for Publish<'_> {
         if let Some(id) = self.packet_id {
             out.u16(id.get());
         }
-        put_properties(&self.properties, Place::Publish, version, out);
+        put_properties(&self.properties, Place::Publish, out);
         out.bytes(self.payload);
     }
 }

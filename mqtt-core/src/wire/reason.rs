@@ -2,7 +2,7 @@ use core::fmt;
 
 use super::list::Sealed;
 use super::parse::{Parsed, be_u8, fail};
-use super::sink::Sink;
+use super::writer::Writer;
 use super::{DecodeError, PacketType, Version};
 
 macro_rules! reason_codes {
@@ -344,7 +344,7 @@ impl Sealed<'_> for ReasonCode {
         }
     }
 
-    fn put(&self, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         out.u8(*self as u8);
     }
 }

@@ -6,7 +6,7 @@
 use super::frame::{Body, FixedHeader, MAX_REMAINING_LENGTH};
 use super::list::Sealed;
 use super::parse::{var_int_len, var_int_prefix};
-use super::sink::{Count, Fill, Sink};
+use super::writer::Writer;
 use super::{EncodeError, PacketId, PacketType, Property, Publish, Version, head_len, packet_len};
 
 /// A PUBLISH that is not all there is to it.
@@ -31,9 +31,9 @@ impl Body for Envelope<'_> {
         }
     }
 
-    fn put(&self, version: Version, out: &mut impl Sink) {
-        let mut count = Count::default();
-        self.publish.put(version, &mut count);
+    fn put(&self, out: &mut Writer<'_>) {
+        let mut count = Writer::count(out.version);
+        self.publish.put(&mut count);
         let remaining = count.len().saturating_add(self.payload_len);
         let remaining = u32::try_from(remaining).unwrap_or(u32::MAX);
         out.require(
@@ -45,7 +45,7 @@ impl Body for Envelope<'_> {
         }
         out.u8(self.publish.first_byte());
         out.var_int(remaining);
-        self.publish.put(version, out);
+        self.publish.put(out);
     }
 }
 
@@ -175,10 +175,10 @@ pub(crate) fn remove_alias(stored: &mut [u8]) -> Option<usize> {
     let topic_to = id_at.checked_sub(topic_len)?;
     let begin = topic_to.checked_sub(2 + var_int_len(remaining) + 1)?;
     stored.copy_within(topic_at..topic_at + topic_len, topic_to);
-    let mut out = Fill(stored.get_mut(id_at..properties_at)?);
+    let mut out = Writer::fill(Version::NEWEST, stored.get_mut(id_at..properties_at)?);
     out.u16(id);
     out.var_int(properties_len);
-    let mut out = Fill(stored.get_mut(begin..topic_to)?);
+    let mut out = Writer::fill(Version::NEWEST, stored.get_mut(begin..topic_to)?);
     out.u8(first);
     out.var_int(remaining);
     out.u16(u16::try_from(topic_len).ok()?);
@@ -187,16 +187,16 @@ pub(crate) fn remove_alias(stored: &mut [u8]) -> Option<usize> {
 
 #[cfg(all(test, feature = "v5"))]
 mod tests {
-    use super::super::frame::{encode, encoded_len};
+    use super::super::frame::{encoded_len, write};
     use super::super::{List, Packet, QoS};
     use super::*;
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;
 
-    fn bytes(packet: &impl Body) -> Vec<u8> {
+    fn bytes(packet: &dyn Body) -> Vec<u8> {
         let mut buffer = vec![0; encoded_len(packet, Version::V5).unwrap()];
-        encode(packet, Version::V5, |_| Ok::<_, EncodeError>(&mut buffer)).unwrap();
+        write(packet, Version::V5, &mut buffer);
         buffer
     }
 

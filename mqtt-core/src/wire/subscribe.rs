@@ -2,7 +2,7 @@ use super::frame::Body;
 use super::list::{List, Sealed};
 use super::parse::{Parsed, all, be_u8, fail, string};
 use super::property::{Place, properties, put_properties};
-use super::sink::Sink;
+use super::writer::Writer;
 use super::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, QoS, ReasonCode, TopicFilter,
     Version,
@@ -85,7 +85,7 @@ impl<'a> Sealed<'a> for Filter<'a> {
         Ok((i, filter))
     }
 
-    fn put(&self, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         self.topic.put(out);
         out.check(|| match TopicFilter::new(self.topic) {
             Ok(topic) if self.no_local && topic.share_name().is_some() => {
@@ -106,7 +106,7 @@ impl<'a> Sealed<'a> for &'a str {
         }
     }
 
-    fn put(&self, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         out.check(|| {
             TopicFilter::new(self)
                 .map(drop)
@@ -176,8 +176,9 @@ impl Body for Subscribe<'_> {
         PacketType::Subscribe.first_byte()
     }
 
-    fn put(&self, version: Version, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         out.require(!self.filters.is_empty(), EncodeError::EmptyList);
+        let version = out.version;
         out.check(|| {
             let new = |filter: Filter<'_>| filter.options() & !0b11 != 0;
             if !version.is_v5() && self.filters.iter().any(new) {
@@ -186,7 +187,7 @@ impl Body for Subscribe<'_> {
             Ok(())
         });
         out.u16(self.packet_id.get());
-        put_properties(&self.properties, Place::Subscribe, version, out);
+        put_properties(&self.properties, Place::Subscribe, out);
         self.filters.put(out);
     }
 }
@@ -233,13 +234,9 @@ fn code_check(
     }
 }
 
-fn put_codes(
-    codes: &List<'_, ReasonCode>,
-    packet: PacketType,
-    version: Version,
-    out: &mut impl Sink,
-) {
+fn put_codes(codes: &List<'_, ReasonCode>, packet: PacketType, out: &mut Writer<'_>) {
     out.require(!codes.is_empty(), EncodeError::EmptyList);
+    let version = out.version;
     out.check(|| {
         let fits = codes.iter().all(|code| code.fits(packet, version));
         if fits {
@@ -256,10 +253,10 @@ impl Body for SubAck<'_> {
         PacketType::SubAck.first_byte()
     }
 
-    fn put(&self, version: Version, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         out.u16(self.packet_id.get());
-        put_properties(&self.properties, Place::Ack, version, out);
-        put_codes(&self.codes, PacketType::SubAck, version, out);
+        put_properties(&self.properties, Place::Ack, out);
+        put_codes(&self.codes, PacketType::SubAck, out);
     }
 }
 
@@ -297,10 +294,10 @@ impl Body for Unsubscribe<'_> {
         PacketType::Unsubscribe.first_byte()
     }
 
-    fn put(&self, version: Version, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         out.require(!self.filters.is_empty(), EncodeError::EmptyList);
         out.u16(self.packet_id.get());
-        put_properties(&self.properties, Place::Unsubscribe, version, out);
+        put_properties(&self.properties, Place::Unsubscribe, out);
         self.filters.put(out);
     }
 }
@@ -343,11 +340,11 @@ impl Body for UnsubAck<'_> {
         PacketType::UnsubAck.first_byte()
     }
 
-    fn put(&self, version: Version, out: &mut impl Sink) {
+    fn put(&self, out: &mut Writer<'_>) {
         out.u16(self.packet_id.get());
-        put_properties(&self.properties, Place::Ack, version, out);
-        if version.is_v5() {
-            put_codes(&self.codes, PacketType::UnsubAck, version, out);
+        put_properties(&self.properties, Place::Ack, out);
+        if out.version.is_v5() {
+            put_codes(&self.codes, PacketType::UnsubAck, out);
         } else {
             out.require(self.codes.is_empty(), EncodeError::Version);
         }

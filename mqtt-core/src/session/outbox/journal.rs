@@ -128,7 +128,7 @@ impl Outbox<'_> {
     }
 
     /// What was in the buffer before fits, wherever it was.
-    fn write_restored(&mut self, packet: &impl Body) -> Result<(usize, usize), Error> {
+    fn write_restored(&mut self, packet: &dyn Body) -> Result<(usize, usize), Error> {
         let len = encoded_len(packet, self.version)?;
         if self.arena.vacancy(len).is_none() {
             self.arena.unwind(&mut Stored(&mut self.slots));

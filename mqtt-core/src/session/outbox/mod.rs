@@ -6,7 +6,7 @@ use super::arena::{Arena, Packets};
 use super::slots::{Index, Slot, Slots, State};
 use crate::error::{Error, Resource, UsageError};
 use crate::wire::{
-    Body, Envelope, PacketId, Property, Publish, QoS, Version, decode_stored, encode, expiry_at,
+    self, Body, Envelope, PacketId, Property, Publish, QoS, Version, decode_stored, expiry_at,
     has_alias, head, head_start, is_enveloped, packet_len, remove_alias,
 };
 
@@ -258,17 +258,15 @@ impl<'b> Outbox<'b> {
 
     /// Encodes a packet into the arena and returns its place and length. It counts once it is
     /// committed.
-    fn write(&mut self, packet: &impl Body, max_packet: usize) -> Result<(usize, usize), Error> {
-        let mut offset = 0;
-        let len = encode(packet, self.version, |len| {
-            if len > max_packet {
-                return Err(UsageError::MaximumPacketSize.into());
-            }
-            offset = self.make_room(len)?;
-            self.arena
-                .room(offset, len)
-                .ok_or(Error::Full(Resource::Messages))
-        })?;
+    fn write(&mut self, packet: &dyn Body, max_packet: usize) -> Result<(usize, usize), Error> {
+        let len = wire::encoded_len(packet, self.version)?;
+        if len > max_packet {
+            return Err(UsageError::MaximumPacketSize.into());
+        }
+        let offset = self.make_room(len)?;
+        let place = self.arena.room(offset, len);
+        let place = place.ok_or(Error::Full(Resource::Messages))?;
+        wire::write(packet, self.version, place);
         Ok((offset, len))
     }
 
