@@ -5,14 +5,7 @@
 #include "freertos/semphr.h"
 #include "freertos/task.h"
 
-#include "wm_task_config.h"
 #include "wmsdk_config.h"
-
-#ifdef CONFIG_WM_MQTT_TASK_STACK
-#define STACK CONFIG_WM_MQTT_TASK_STACK
-#else
-#define STACK WM_TASK_MQTT_CLIENT_STACK
-#endif
 
 /* ---- Clock ---- */
 
@@ -91,8 +84,8 @@ int wm_mqtt_port_start(void (*task)(void))
     if (wake == NULL) {
         wake = xSemaphoreCreateBinaryStatic(&wake_memory);
     }
-    return xTaskCreate(run, "mqtt_client", STACK / sizeof(StackType_t), (void *)(uintptr_t)task,
-                       WM_TASK_MQTT_CLIENT_PRIO, NULL) == pdPASS
+    return xTaskCreate(run, "mqtt_client", CONFIG_WM_MQTT_TASK_STACK / sizeof(StackType_t),
+                       (void *)(uintptr_t)task, CONFIG_WM_MQTT_TASK_PRIORITY, NULL) == pdPASS
                ? 0
                : -1;
 }

@@ -6,6 +6,7 @@
 #include "wm_drv_rng.h"
 #include "wm_error.h"
 #include "wm_utils.h"
+#include "wmsdk_config.h"
 
 #define LOG_TAG "mqtt"
 #include "wm_log.h"
@@ -51,6 +52,9 @@ int wm_mqtt_port_mac(uint8_t mac[6])
 
 void wm_mqtt_port_log(int level, const char *text)
 {
+    if (level > CONFIG_WM_MQTT_LOG_LEVEL) {
+        return;
+    }
     if (level == WM_MQTT_PORT_LOG_ERROR) {
         wm_log_error("%s", text);
     } else if (level == WM_MQTT_PORT_LOG_INFO) {

@@ -1,0 +1,23 @@
+/* What Kconfig would write; a test program may be compiled with other values. */
+#ifndef RIG_WMSDK_CONFIG_H
+#define RIG_WMSDK_CONFIG_H
+
+#define CONFIG_CHIP_NAME "W800"
+#define CONFIG_LOG_DEFAULT_LEVEL 5
+#ifndef CONFIG_WM_EVENT_QUEUE_SIZE
+#define CONFIG_WM_EVENT_QUEUE_SIZE 32
+#endif
+
+#ifndef RIG_WITHOUT_TLS
+#define CONFIG_WM_MQTT_TLS 1
+#endif
+#define CONFIG_WM_MQTT_RX_SIZE 2048
+#define CONFIG_WM_MQTT_TX_SIZE 4096
+#define CONFIG_WM_MQTT_MAX_MESSAGE 65535
+#define CONFIG_WM_MQTT_WINDOW 8
+#define CONFIG_WM_MQTT_EVENTS 8
+#define CONFIG_WM_MQTT_TASK_STACK 8192
+#define CONFIG_WM_MQTT_TASK_PRIORITY 6
+#define CONFIG_WM_MQTT_LOG_LEVEL 2
+
+#endif
