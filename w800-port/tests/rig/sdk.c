@@ -7,6 +7,7 @@
 #include "wm_error.h"
 #include "wm_event.h"
 #include "wm_log.h"
+#include "wm_nm_api.h"
 #include "wm_task_config.h"
 #include "wm_utils.h"
 #include "wmsdk_config.h"
@@ -17,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+
+#include "lwip/apps/wm_sntp.h"
 
 /* --- events: one task, a queue that nobody waits for --------------------------- */
 
@@ -160,4 +163,29 @@ int wm_sys_get_mac_addr(wm_mac_type_t type, uint8_t *address, uint8_t length)
     }
     memcpy(address, station, sizeof station);
     return WM_ERR_SUCCESS;
+}
+
+static wm_nm_state_e station = WM_NM_INIT;
+
+int wm_nm_start_wifi_station(wm_nm_wifi_station_cfg_t *to)
+{
+    station = to->ssid != NULL ? WM_NM_WIFI_STA_GOT_IP : WM_NM_WIFI_STA_DISCONNECTED;
+    return to->ssid != NULL ? WM_ERR_SUCCESS : WM_ERR_INVALID_PARAM;
+}
+
+wm_nm_state_e wm_nm_get_wifi_station_state(void)
+{
+    return station;
+}
+
+void wm_sntp_start(void)
+{
+}
+
+struct tm *wm_get_time_sync(int ticks)
+{
+    static struct tm now;
+    time_t seconds = time(NULL);
+    (void)ticks;
+    return gmtime_r(&seconds, &now);
 }
