@@ -1,0 +1,355 @@
+//! The one block of memory that a client has from `init` to `deinit`, cut into pieces.
+
+use core::ffi::c_char;
+use core::mem::MaybeUninit;
+use core::ops::{Deref, DerefMut};
+use core::ptr::{self, NonNull};
+use core::str;
+
+use mqtt_core::{Buffers, Config, Inbound, Slot};
+
+use crate::client::Client;
+use crate::config::{Auth, Given, Kept, Shape, default_id, endpoint};
+use crate::error::{Code, Failure};
+use crate::events::{Event, Events};
+use crate::ffi::Handle;
+use crate::port::{self, Heap, Target};
+
+/// A C string in the block.
+///
+/// It is called `'static`, like all that is in there: the block lasts as long as the [`Client`] in
+/// it, which alone knows of it.
+#[derive(Clone, Copy)]
+pub(crate) struct CText(&'static [u8]);
+
+impl CText {
+    /// The text without its NUL.
+    pub(crate) fn bytes(self) -> &'static [u8] {
+        self.0.split_last().map_or(&[], |(_, text)| text)
+    }
+
+    pub(crate) fn str(self) -> Option<&'static str> {
+        str::from_utf8(self.bytes()).ok()
+    }
+
+    pub(crate) const fn as_ptr(self) -> *const c_char {
+        self.0.as_ptr().cast()
+    }
+}
+
+/// How long a block has to be.
+struct Plan(usize);
+
+impl Plan {
+    fn add<T>(&mut self, n: usize) {
+        let bytes = n.saturating_mul(size_of::<T>());
+        self.0 = self
+            .0
+            .saturating_add(bytes)
+            .saturating_add(align_of::<T>() - 1);
+    }
+
+    fn text(&mut self, text: Option<&[u8]>) {
+        if let Some(text) = text {
+            self.add::<u8>(text.len().saturating_add(1));
+        }
+    }
+}
+
+/// What is left of a block.
+struct Carver(&'static mut [MaybeUninit<u8>]);
+
+impl Carver {
+    /// Cuts off `n` values.
+    fn take<T: 'static>(&mut self, n: usize, value: impl Fn() -> T) -> Option<&'static mut [T]> {
+        let len = n.checked_mul(size_of::<T>())?;
+        let pad = self.0.as_ptr().cast::<T>().align_offset(align_of::<T>());
+        let (_, rest) = core::mem::take(&mut self.0).split_at_mut_checked(pad)?;
+        let (piece, rest) = rest.split_at_mut_checked(len)?;
+        self.0 = rest;
+        let piece = piece.as_mut_ptr().cast::<T>();
+        for i in 0..n {
+            // SAFETY: aligned, and `n` of them fit into the piece.
+            unsafe { piece.add(i).write(value()) };
+        }
+        // SAFETY: all of them were written, and the piece is no longer part of the rest.
+        Some(unsafe { core::slice::from_raw_parts_mut(piece, n) })
+    }
+
+    /// Copies a text, with a NUL behind it.
+    fn text(&mut self, text: &[u8]) -> Option<CText> {
+        let place = self.take(text.len().checked_add(1)?, || 0_u8)?;
+        place.get_mut(..text.len())?.copy_from_slice(text);
+        Some(CText(place))
+    }
+
+    /// Copies two texts, one behind the other.
+    fn joined(&mut self, a: &[u8], b: &[u8]) -> Option<CText> {
+        let place = self.take(a.len().checked_add(b.len())?.checked_add(1)?, || 0_u8)?;
+        for (to, from) in place.iter_mut().zip(a.iter().chain(b)) {
+            *to = *from;
+        }
+        Some(CText(place))
+    }
+
+    /// Copies a text, if there is one: the outer `None` is for a block that is too short.
+    #[expect(clippy::option_option, reason = "a lack of room is not a lack of text")]
+    fn optional(&mut self, text: Option<&[u8]>) -> Option<Option<CText>> {
+        match text {
+            Some(text) => self.text(text).map(Some),
+            None => Some(None),
+        }
+    }
+}
+
+/// The protocol core, and the buffers that it works in.
+pub(crate) struct Core {
+    client: mqtt_core::Client<'static>,
+    tx: *mut [u8],
+    slots: *mut [Slot],
+    inbound: *mut [Inbound],
+}
+
+impl Core {
+    fn new(
+        config: Config<'static>,
+        tx: &'static mut [u8],
+        slots: &'static mut [Slot],
+        inbound: &'static mut [Inbound],
+    ) -> Self {
+        let (tx, slots, inbound) = (&raw mut *tx, &raw mut *slots, &raw mut *inbound);
+        // SAFETY: they were lent for ever, and nobody else has them.
+        let client = unsafe { start(config, tx, slots, inbound) };
+        Self {
+            client,
+            tx,
+            slots,
+            inbound,
+        }
+    }
+
+    /// Begins anew, without a session.
+    pub(crate) fn renew(&mut self, config: Config<'static>) {
+        // SAFETY: the client before is not used any more, and does nothing when it is dropped.
+        self.client = unsafe { start(config, self.tx, self.slots, self.inbound) };
+    }
+}
+
+/// # Safety
+/// The buffers are valid for ever, and no one else uses them.
+unsafe fn start(
+    config: Config<'static>,
+    tx: *mut [u8],
+    slots: *mut [Slot],
+    inbound: *mut [Inbound],
+) -> mqtt_core::Client<'static> {
+    // SAFETY: the caller's.
+    let (tx, slots, inbound) = unsafe { (&mut *tx, &mut *slots, &mut *inbound) };
+    slots.fill(Slot::EMPTY);
+    inbound.fill(Inbound::EMPTY);
+    mqtt_core::Client::new(config, Buffers::new(tx, slots, inbound))
+}
+
+impl Deref for Core {
+    type Target = mqtt_core::Client<'static>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.client
+    }
+}
+
+impl DerefMut for Core {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.client
+    }
+}
+
+/// Requests share the slots with messages.
+const REQUESTS: usize = 4;
+
+/// Room for frames on their way out, besides the handshake's host and path.
+const FRAMES: usize = 1024;
+
+/// A client for this configuration, in a block of its own.
+pub(crate) fn build(given: &Given<'_>, id: u32) -> Result<&'static mut Client, Failure> {
+    let shape = Shape::new(given)?;
+    let auth = Auth::new(given.auth_mode)?;
+    let endpoint = endpoint(given.uri)?;
+    if given
+        .client_id
+        .is_some_and(|id| str::from_utf8(id).is_err())
+    {
+        let text = "client_id is not UTF-8";
+        return Err(Failure::new(Code::BAD_UTF8_STRING, text));
+    }
+    let mut place = [0; 40];
+    let client_id = match given.client_id {
+        Some(client_id) => client_id,
+        None => default_id(port::chip(), port::mac().unwrap_or_default(), &mut place),
+    };
+    let frames = if endpoint.websocket {
+        let twice = endpoint.authority.len().saturating_mul(2);
+        FRAMES
+            .saturating_add(endpoint.path.len())
+            .saturating_add(twice)
+    } else {
+        0
+    };
+    let slots = usize::from(shape.window) + REQUESTS;
+    let ring = shape.events.saturating_add(Events::SPARE);
+    let texts = [
+        given.uri,
+        Some(endpoint.host.as_bytes()),
+        Some(endpoint.authority.as_bytes()),
+        Some(endpoint.http().as_bytes()),
+        Some(client_id),
+        given.username,
+        given.password,
+        given.ca,
+        given.cert,
+        given.key,
+        given.will_topic,
+        given.will_msg,
+    ];
+    let names = if given.alpn.is_some() {
+        given.alpn.iter().count() + 1
+    } else {
+        0
+    };
+
+    let mut plan = Plan(0);
+    plan.add::<Client>(1);
+    plan.add::<Target>(1);
+    plan.add::<Option<Event>>(ring);
+    plan.add::<*const c_char>(names);
+    plan.add::<Slot>(slots);
+    plan.add::<Inbound>(shape.window.into());
+    plan.add::<u8>(shape.tx);
+    plan.add::<u8>(shape.rx);
+    plan.add::<u8>(frames);
+    for text in texts {
+        plan.text(text);
+    }
+    for name in given.alpn.iter() {
+        plan.text(Some(name));
+    }
+
+    let block = Heap::new(plan.0).ok_or(Failure::NO_MEMORY)?.into_raw();
+    // SAFETY: so many bytes, which nobody else has until `destroy` gives them back.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(block.cast().as_ptr(), plan.0) };
+    let built = Carver(bytes).client(
+        given,
+        id,
+        shape,
+        auth,
+        client_id,
+        [names, slots, ring, frames],
+    );
+    if built.is_none() {
+        // SAFETY: nothing was made in it.
+        unsafe { port::free(block) };
+    }
+    built.ok_or(Failure::NO_MEMORY)
+}
+
+impl Carver {
+    /// Makes everything in the block; `None` if that is too short, which the plan rules out.
+    fn client(
+        mut self,
+        given: &Given<'_>,
+        id: u32,
+        shape: Shape,
+        auth: Auth,
+        client_id: &[u8],
+        [names, slots, ring, frames]: [usize; 4],
+    ) -> Option<&'static mut Client> {
+        // It comes first, so that the block's address is the handle.
+        let place = self.take(1, MaybeUninit::<Client>::uninit)?.first_mut()?;
+        let target = self.take(1, MaybeUninit::<Target>::uninit)?.first_mut()?;
+        let ring = self.take(ring, || None::<Event>)?;
+        let alpn = self.take(names, ptr::null::<c_char>)?;
+        let slots = self.take(slots, || Slot::EMPTY)?;
+        let inbound = self.take(shape.window.into(), || Inbound::EMPTY)?;
+        let tx = self.take(shape.tx, || 0_u8)?;
+        let rx = self.take(shape.rx, || 0_u8)?;
+        let frames = self.take(frames, || 0_u8)?;
+
+        let uri = self.text(given.uri?)?;
+        let endpoint = endpoint(Some(uri.bytes())).ok()?;
+        let kept = Kept {
+            uri,
+            endpoint,
+            host: self.text(endpoint.host.as_bytes())?,
+            origin: self.joined(endpoint.http().as_bytes(), endpoint.authority.as_bytes())?,
+            client_id: self.text(client_id)?,
+            username: self.optional(given.username)?,
+            password: self.optional(given.password)?,
+            auth,
+            ca: self.optional(given.ca)?,
+            cert: self.optional(given.cert)?,
+            key: self.optional(given.key)?,
+            will_topic: self.optional(given.will_topic)?,
+            will_msg: self.optional(given.will_msg)?,
+            will_qos: given.will_qos,
+            will_retain: given.will_retain,
+            keep_alive: if given.keep_alive == 0 {
+                60
+            } else {
+                given.keep_alive
+            },
+            clean_session: given.clean_session,
+            debug: given.debug,
+            shape,
+        };
+        for (to, name) in alpn.iter_mut().zip(given.alpn.iter()) {
+            *to = self.text(name)?.as_ptr();
+        }
+        // The last one stays NULL.
+        let alpn = if names == 0 {
+            ptr::null()
+        } else {
+            alpn.as_ptr()
+        };
+        let target = target.write(Target {
+            alpn,
+            ..kept.target()
+        });
+
+        let text = |text: Option<CText>| text.map_or(ptr::null(), CText::as_ptr);
+        let handle = Handle {
+            client: ptr::null(),
+            config: ptr::from_ref(&*target).cast(),
+            uri: kept.uri.as_ptr(),
+            client_id: kept.client_id.as_ptr(),
+            username: text(kept.username),
+            password: text(kept.password),
+            ca: text(kept.ca),
+            cert: text(kept.cert),
+            key: text(kept.key),
+            alpn,
+            will_topic: text(kept.will_topic),
+            will_msg: text(kept.will_msg),
+        };
+        let core = Core::new(kept.core(), tx, slots, inbound);
+        Some(place.write(Client::new(
+            handle,
+            id,
+            kept,
+            target,
+            core,
+            rx,
+            frames,
+            Events::new(ring),
+        )))
+    }
+}
+
+/// Frees a client, and the block that it is in.
+pub(crate) fn destroy(client: &'static mut Client) {
+    let block = NonNull::from(client);
+    // SAFETY: it was made in place, and nobody else has it; what it has in the block is not
+    // dropped, but for the events that wait there.
+    unsafe { block.drop_in_place() };
+    // SAFETY: the block begins with the client.
+    unsafe { port::free(block.cast()) };
+}

@@ -1,0 +1,164 @@
+//! Where a URI leads.
+
+use crate::error::{Code, Failure};
+
+/// What a URI names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Endpoint<'a> {
+    pub(crate) tls: bool,
+    pub(crate) websocket: bool,
+    /// A name or an address; without the brackets of an IPv6 address.
+    pub(crate) host: &'a str,
+    /// Host and port as the URI has them, for HTTP.
+    pub(crate) authority: &'a str,
+    pub(crate) port: u16,
+    /// What a WebSocket server is asked for.
+    pub(crate) path: &'a str,
+}
+
+const SCHEMES: [(&str, bool, bool, u16); 6] = [
+    ("mqtt", false, false, 1883),
+    ("tcp", false, false, 1883),
+    ("mqtts", true, false, 8883),
+    ("ssl", true, false, 8883),
+    ("ws", false, true, 80),
+    ("wss", true, true, 443),
+];
+
+const UNKNOWN: Failure = Failure::new(
+    Code::BAD_PROTOCOL,
+    "the URI's scheme is not one of mqtt, tcp, mqtts, ssl, ws, wss",
+);
+const HOST: Failure = Failure::new(Code::INVALID_PARAM, "the URI has no valid host");
+const PORT: Failure = Failure::new(
+    Code::INVALID_PARAM,
+    "the URI's port is not one of 1 to 65535",
+);
+
+impl<'a> Endpoint<'a> {
+    /// The beginning of an HTTP URI that leads there.
+    pub(crate) const fn http(&self) -> &'static str {
+        if self.tls { "https://" } else { "http://" }
+    }
+
+    /// Reads `scheme://host[:port][/path]`; without a scheme it is plain TCP.
+    pub(crate) fn parse(uri: &'a str) -> Result<Self, Failure> {
+        let (scheme, rest) = uri.split_once("://").unwrap_or(("mqtt", uri));
+        let known = SCHEMES.iter().find(|(name, ..)| *name == scheme);
+        let &(_, tls, websocket, port) = known.ok_or(UNKNOWN)?;
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at_checked(at).unwrap_or((rest, "")),
+            None => (rest, ""),
+        };
+        let (host, digits) = match authority.strip_prefix('[') {
+            Some(rest) => {
+                let (host, behind) = rest.split_once(']').ok_or(HOST)?;
+                match behind.strip_prefix(':') {
+                    Some(digits) => (host, Some(digits)),
+                    None if behind.is_empty() => (host, None),
+                    None => return Err(HOST),
+                }
+            }
+            None => match authority.split_once(':') {
+                Some((host, digits)) => (host, Some(digits)),
+                None => (authority, None),
+            },
+        };
+        let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let has_other = |byte: u8| matches!(byte, b'@' | b'?' | b'#' | b'[' | b']');
+        if host.is_empty() || !is_visible(host) || host.bytes().any(has_other) {
+            return Err(HOST);
+        }
+        let port = match digits {
+            Some(digits) => number(digits).ok_or(PORT)?,
+            None => port,
+        };
+        let path = if path.is_empty() { "/mqtt" } else { path };
+        Ok(Self {
+            tls,
+            websocket,
+            host,
+            authority,
+            port,
+            path,
+        })
+    }
+}
+
+/// A port.
+fn number(digits: &str) -> Option<u16> {
+    let mut number: u16 = 0;
+    for byte in digits.bytes() {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add((byte - b'0').into())?;
+    }
+    (number > 0).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(uri: &str) -> (bool, bool, &str, u16, &str) {
+        let endpoint = Endpoint::parse(uri).unwrap();
+        (
+            endpoint.tls,
+            endpoint.websocket,
+            endpoint.host,
+            endpoint.port,
+            endpoint.path,
+        )
+    }
+
+    #[test]
+    fn schemes_and_their_ports() {
+        assert_eq!(parse("mqtt://a.b"), (false, false, "a.b", 1883, "/mqtt"));
+        assert_eq!(parse("tcp://a.b"), (false, false, "a.b", 1883, "/mqtt"));
+        assert_eq!(parse("mqtts://a.b"), (true, false, "a.b", 8883, "/mqtt"));
+        assert_eq!(parse("ssl://a.b"), (true, false, "a.b", 8883, "/mqtt"));
+        assert_eq!(parse("ws://a.b"), (false, true, "a.b", 80, "/mqtt"));
+        assert_eq!(parse("wss://a.b"), (true, true, "a.b", 443, "/mqtt"));
+        assert_eq!(parse("a.b"), (false, false, "a.b", 1883, "/mqtt"));
+        assert_eq!(parse("a.b:7"), (false, false, "a.b", 7, "/mqtt"));
+        for uri in ["http://a.b", "MQTT://a.b", "://a.b", "mqtt ://a.b"] {
+            let error = Endpoint::parse(uri).unwrap_err();
+            assert_eq!(error.code, Code::BAD_PROTOCOL, "{uri}");
+        }
+    }
+
+    #[test]
+    fn hosts_ports_and_paths() {
+        assert_eq!(parse("ws://h:8083/").4, "/");
+        assert_eq!(parse("ws://h:8083/a/b?c=d").4, "/a/b?c=d");
+        assert_eq!(parse("wss://h/mqtt2"), (true, true, "h", 443, "/mqtt2"));
+        assert_eq!(parse("mqtt://[::1]:65535").2, "::1");
+        assert_eq!(parse("mqtt://[::1]:65535").3, 65_535);
+        assert_eq!(parse("mqtt://[fe80::1]").3, 1883);
+        assert_eq!(
+            Endpoint::parse("ws://[::1]:80/x").unwrap().authority,
+            "[::1]:80"
+        );
+        for uri in [
+            "",
+            "mqtt://",
+            "mqtt://:1883",
+            "mqtt://h:",
+            "mqtt://h:0",
+            "mqtt://h:65536",
+            "mqtt://h:1a",
+            "mqtt://h:-1",
+            "mqtt://[::1",
+            "mqtt://[::1]x",
+            "mqtt://[]:1",
+            "mqtt://a b",
+            "mqtt://u@h",
+            "ws://h?x",
+            "mqtt://::1",
+        ] {
+            let error = Endpoint::parse(uri).unwrap_err();
+            assert_eq!(error.code, Code::INVALID_PARAM, "{uri}");
+        }
+    }
+}
