@@ -1,0 +1,34 @@
+//! Milliseconds, by the processor's own timer.
+
+use core::cell::Cell;
+
+use cortex_m::peripheral::SYST;
+use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m_rt::exception;
+use critical_section::Mutex;
+
+/// The processor's clock, in Hz.
+const FREQUENCY: u32 = 25_000_000;
+
+static MILLIS: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
+
+/// Milliseconds since the start.
+pub fn now() -> u64 {
+    critical_section::with(|section| MILLIS.borrow(section).get())
+}
+
+pub(crate) fn start(mut syst: SYST) {
+    syst.set_clock_source(SystClkSource::Core);
+    syst.set_reload(FREQUENCY / 1000 - 1);
+    syst.clear_current();
+    syst.enable_counter();
+    syst.enable_interrupt();
+}
+
+#[exception]
+fn SysTick() {
+    critical_section::with(|section| {
+        let millis = MILLIS.borrow(section);
+        millis.set(millis.get() + 1);
+    });
+}
