@@ -5,16 +5,16 @@ server sends, that time passes, or that the connection is lost. No clock takes p
 """
 
 import contextlib
-import json
 import os
+import re
 import select
 import socket
 import subprocess
 import tempfile
 import time
 
-RAM, RAM_LEN = 0x2000_0000, 64 * 1024
 PAINT = 0xA5
+PIECE = 1024  # Bytes that the debugger reads or writes at once.
 PATIENCE = 30  # Seconds; a program takes milliseconds.
 
 (CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, SUBACK, UNSUBSCRIBE,
@@ -86,16 +86,17 @@ class Program:
         self.pending = b""
         self.output = b""
         self.folder = tempfile.TemporaryDirectory(prefix="mqtt-sizes-")
-        paint, monitor = self.path("paint"), self.path("monitor")
-        with open(paint, "wb") as file:
-            file.write(bytes([PAINT]) * RAM_LEN)
+        path = os.path.join(self.folder.name, "debugger")
         self.qemu = subprocess.Popen(
             ["qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", "none",
-             "-serial", "stdio", "-qmp", f"unix:{monitor},server=on,wait=off",
-             "-device", f"loader,file={paint},addr={RAM:#x},force-raw=on", "-kernel", image],
+             "-serial", "stdio", "-chardev", f"socket,path={path},server=on,wait=off,id=debugger",
+             "-gdb", "chardev:debugger", "-S", "-kernel", image],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.debugger = None
         try:
-            self.monitor = self.connect_monitor(monitor)
+            self.debugger = self.attach(path)
+            self.paint(*stack)
+            self.ask("c")
             self.write(bytes([setting]))
             self.run()
         except BaseException:
@@ -113,10 +114,9 @@ class Program:
         self.qemu.wait()
         self.qemu.stdin.close()
         self.qemu.stdout.close()
+        if self.debugger:
+            self.debugger.close()
         self.folder.cleanup()
-
-    def path(self, name):
-        return os.path.join(self.folder.name, name)
 
     # --- the server's side ---------------------------------------------------
 
@@ -171,7 +171,7 @@ class Program:
 
     @contextlib.contextmanager
     def step(self, name):
-        """Something to be done; how deep the stack went until its end."""
+        """Something to be done, and how deep the stack goes."""
         try:
             yield
             self.nothing()
@@ -209,45 +209,52 @@ class Program:
         data, self.output = self.output[:n], self.output[n:]
         return data
 
-    # --- the memory ----------------------------------------------------------
+    # --- the memory, by the protocol of GDB ----------------------------------
 
-    def connect_monitor(self, path):
-        monitor = socket.socket(socket.AF_UNIX)
+    def attach(self, path):
+        """The connection to QEMU's debugger; the program stands still."""
+        debugger = socket.socket(socket.AF_UNIX)
+        debugger.settimeout(PATIENCE)
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                monitor.connect(path)
-                break
+                debugger.connect(path)
+                return debugger
             except OSError:
                 if time.monotonic() > deadline or self.qemu.poll() is not None:
                     raise Unexpected("QEMU does not start") from None
                 time.sleep(0.01)
-        monitor.settimeout(PATIENCE)
-        file = monitor.makefile("rw")
-        monitor.close()
-        file.readline()
-        self.monitor = file
-        self.command("qmp_capabilities")
-        return file
 
-    def command(self, name, **arguments):
-        self.monitor.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
-        self.monitor.flush()
-        while True:
-            answer = json.loads(self.monitor.readline())
-            if "error" in answer:
-                raise Unexpected(f"QEMU: {answer['error']}")
-            if "return" in answer:
-                return
+    def ask(self, request):
+        data = request.encode()
+        self.debugger.sendall(b"$" + data + b"#%02x" % (sum(data) % 256))
+        return self.answer() if request != "c" else None
+
+    def answer(self):
+        answer = b""
+        while not re.search(rb"#..$", answer):
+            answer += self.debugger.recv(4096)
+        self.debugger.sendall(b"+")
+        return re.search(rb"\$(.*)#", answer)[1].decode()
+
+    def paint(self, low, high):
+        for at in range(low, high, PIECE):
+            n = min(PIECE, high - at)
+            if self.ask(f"M{at:x},{n:x}:" + f"{PAINT:02x}" * n) != "OK":
+                raise Unexpected("QEMU does not write to memory")
 
     def stack_used(self):
-        """How many bytes of the stack were ever used."""
+        """How many bytes of the stack were in use at most since the last call."""
         low, high = self.stack
-        path = self.path("stack")
-        self.command("pmemsave", val=low, size=high - low, filename=path)
-        with open(path, "rb") as file:
-            memory = file.read()
+        self.debugger.sendall(b"\x03")
+        self.answer()
+        registers = self.ask("g")
+        pointer = int.from_bytes(bytes.fromhex(registers[13 * 8:14 * 8]), "little")
+        memory = b"".join(bytes.fromhex(self.ask(f"m{at:x},{min(PIECE, high - at):x}"))
+                          for at in range(low, high, PIECE))
         unused = len(memory) - len(memory.lstrip(bytes([PAINT])))
         if unused == 0:
             raise Unexpected("the stack has overflowed")
+        self.paint(low + unused, pointer)
+        self.ask("c")
         return high - low - unused

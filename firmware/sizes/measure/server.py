@@ -191,6 +191,26 @@ def resume(server):
         line.send(packet(PUBCOMP, u16(third.id)))
         server.release(10)
         server.release(11)
+    with line.step("more than there is room for, acknowledged out of order"):
+        messages = []
+        for id in range(30, 42):
+            line.send(server.publish("to/a", b"x" * (10 * (id - 29)), 1, id))
+            server.take_acknowledged(1)
+            if line.is_next(PUBLISH):
+                messages.append(line.take(PUBLISH))
+        must(2 < len(messages) < 12, f"{len(messages)} messages are taken")
+        for message in messages[1::2]:
+            server.acknowledge(message)
+        for id in 50, 51:
+            line.send(server.publish("to/a", b"y" * 100, 1, id))
+            server.take_acknowledged(1)
+            messages.append(line.take(PUBLISH))
+        line.lose()
+        server.connect(present=True)
+        for message in messages[0:-2:2] + messages[-2:]:
+            again = line.take(PUBLISH)
+            must(again.is_dup and again.id == message.id, again)
+            server.acknowledge(again)
     with line.step("a message lost with its session"):
         line.send(server.publish("to/a", b"1", 1, 12))
         server.take_acknowledged(1)
@@ -258,6 +278,12 @@ def only_v5(server):
                                  (CORRELATION, string("17"))))
         message = line.take(PUBLISH)
         must(string("answer") in message.body and string("17") in message.body, message)
+    with line.step("more aliases than there is room for"):
+        for n in range(12):
+            topic = f"answer/{n % 7}"
+            properties = (RESPONSE_TOPIC, string(topic)), (ALIAS, u16(n % 4 + 1))
+            line.send(server.publish("to/" + "a" * (n % 3 + 1), b"?", 0, None, *properties))
+            line.take(PUBLISH)
     with line.step("messages turned down"):
         for qos in 1, 2:
             line.send(server.publish("to/N", b"no", qos, 23))

@@ -81,7 +81,11 @@ fn run(client: &mut Client<'_>, rx: &mut RxBuf<'_>, is_v5: bool) -> Result<(), E
     let mut sum = 0;
     loop {
         while let Some(event) = rx.poll(client, now())? {
-            handle(client, &event, &mut sum, is_v5)?;
+            match handle(client, &event, &mut sum, is_v5) {
+                // What there is no room for is left out.
+                Ok(()) | Err(Error::Full(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         if flush(client) {
             continue;

@@ -44,7 +44,11 @@ fn run(client: &mut Client<'_>, rx: &mut RxBuf<'_>) -> Result<(), Error> {
     let mut sum = 0;
     loop {
         while let Some(event) = rx.poll(client, now())? {
-            handle(client, &event, &mut sum)?;
+            match handle(client, &event, &mut sum) {
+                // What there is no room for is left out.
+                Ok(()) | Err(Error::Full(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         if flush(client) {
             continue;
