@@ -1,3 +1,5 @@
+use core::ops::Range;
+
 use crate::rx::RxBuf;
 use crate::session::{Inbound, Slot};
 
@@ -127,6 +129,16 @@ impl HeapStorage {
             inbound,
         } = self;
         (RxBuf::new(rx), Buffers::new(tx, slots, inbound))
+    }
+}
+
+/// Moves bytes within `bytes`, if both places are in there: the condition is the one that
+/// `copy_within` panics without, so that it cannot.
+#[inline(never)]
+pub(crate) fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
+    let Range { start, end } = from;
+    if start <= end && end <= bytes.len() && to <= bytes.len() - (end - start) {
+        bytes.copy_within(start..end, to);
     }
 }
 

@@ -21,6 +21,10 @@ impl Instant {
         self.0
     }
 
+    pub(crate) const fn plus_millis(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
     /// The time from `earlier` to this moment; zero if `earlier` is later.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
@@ -33,11 +37,8 @@ impl Add<Duration> for Instant {
 
     fn add(self, duration: Duration) -> Self {
         let millis = duration.as_secs().saturating_mul(1000);
-        Self(
-            self.0
-                .saturating_add(millis)
-                .saturating_add(duration.subsec_millis().into()),
-        )
+        self.plus_millis(millis)
+            .plus_millis(duration.subsec_millis().into())
     }
 }
 

@@ -111,8 +111,7 @@ impl<'b> Client<'b> {
         self.restored_online = false;
         self.seen = 0;
         self.phase = Phase::Connecting;
-        self.timers
-            .connecting(config.connect_timeout, config.ping_timeout);
+        self.timers.connecting(config.connect_timeout);
         Ok(())
     }
 

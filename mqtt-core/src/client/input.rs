@@ -247,6 +247,7 @@ impl<'b> Client<'b> {
             version,
             clean_start,
             keep_alive,
+            ping_timeout,
             ..
         } = self.config;
         if connack.session_present && clean_start {
@@ -271,7 +272,7 @@ impl<'b> Client<'b> {
         }
         self.phase = Phase::Online;
         self.timers
-            .connected(self.server.keep_alive.unwrap_or(keep_alive));
+            .connected(self.server.keep_alive.unwrap_or(keep_alive), ping_timeout);
         if !session_present {
             self.inbox.clear();
         }

@@ -135,7 +135,7 @@ impl<'b> Client<'b> {
             restored_online: false,
             phase: Phase::Offline,
             control: Control::new(control),
-            timers: Timers::default(),
+            timers: Timers::new(),
             server: Server::UNLIMITED,
             aliases_in: Aliases::new(aliases_in),
             aliases_out: Aliases::new(aliases_out),

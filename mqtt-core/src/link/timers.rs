@@ -4,144 +4,214 @@ use crate::error::Timeout;
 use crate::time::Instant;
 
 /// When something must be done though nothing happens.
-#[derive(Clone, Copy, Debug, Default)]
+///
+/// The times of a connection are the low 32 bits of moments, and subtracted as such: they are
+/// compared with limits of hours, not with each other.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Timers {
     now: Instant,
-    /// The first moment that was told, from which [`seconds`](Self::seconds) count.
-    epoch: Option<Instant>,
-    /// When waiting for CONNACK ends.
-    connect: Option<Instant>,
-    /// The longest silence, if there is a limit.
-    keep_alive: Option<Duration>,
-    last_sent: Instant,
-    last_received: Instant,
-    /// When the PINGREQ was queued that has not left yet.
-    queued: Option<Instant>,
-    /// When the PINGREQ left that waits for PINGRESP longest.
-    ping: Option<Instant>,
-    ping_timeout: Duration,
+    /// Up to when [`seconds`](Self::seconds) have been counted, once the time was told.
+    counted: Option<Instant>,
+    seconds: u32,
+    sent: u32,
+    received: u32,
+    /// Since when CONNACK or PINGRESP is waited for, or PINGREQ is queued.
+    waiting_since: u32,
+    /// How long to wait for it.
+    timeout: u32,
+    /// The longest silence.
+    keep_alive: u32,
+    awaited: Awaited,
+    /// True if there is a PINGREQ that has not left yet.
+    is_ping_queued: bool,
 }
 
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Awaited {
+    Nothing,
+    ConnAck,
+    PingResp,
+}
+
+/// No limit: more than 49 days.
+const NEVER: u32 = u32::MAX;
+
 /// PINGREQ leaves this much before the end of the keep-alive, so that it is on its way in time.
-const MARGIN: Duration = Duration::from_millis(100);
+const MARGIN: u32 = 100;
+
+fn millis(duration: Duration) -> u32 {
+    let seconds = u32::try_from(duration.as_secs()).unwrap_or(NEVER);
+    let millis = seconds.saturating_mul(1000);
+    millis.saturating_add(duration.subsec_millis())
+}
 
 impl Timers {
+    pub(crate) const fn new() -> Self {
+        Self {
+            now: Instant::from_millis(0),
+            counted: None,
+            seconds: 0,
+            sent: 0,
+            received: 0,
+            waiting_since: 0,
+            timeout: NEVER,
+            keep_alive: NEVER,
+            awaited: Awaited::Nothing,
+            is_ping_queued: false,
+        }
+    }
+
     /// Notes the time. A clock that goes backwards stands still here.
     pub(crate) fn set_now(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        self.epoch.get_or_insert(now);
+        let counted = self.counted.get_or_insert(now);
+        // More than once only if nobody has told the time for 49 days; thus division is by 32 bits.
+        while self.seconds < u32::MAX {
+            let passed = self.now.as_millis().saturating_sub(counted.as_millis());
+            let seconds = u32::try_from(passed).unwrap_or(u32::MAX) / 1000;
+            if seconds == 0 {
+                break;
+            }
+            self.seconds = self.seconds.saturating_add(seconds);
+            *counted = counted.plus_millis(u64::from(seconds) * 1000);
+        }
     }
 
     /// How long the client has been told the time.
-    pub(crate) fn seconds(&self) -> u32 {
-        let epoch = self.epoch.unwrap_or(self.now);
-        let seconds = self.now.saturating_since(epoch).as_secs();
-        u32::try_from(seconds).unwrap_or(u32::MAX)
+    pub(crate) const fn seconds(&self) -> u32 {
+        self.seconds
     }
 
     /// The moment of these [`seconds`](Self::seconds).
     pub(crate) fn at(&self, seconds: u32) -> Instant {
-        self.epoch.unwrap_or(self.now) + Duration::from_secs(seconds.into())
+        let left = u64::from(seconds.saturating_sub(self.seconds));
+        self.counted.unwrap_or(self.now).plus_millis(left * 1000)
     }
 
     pub(crate) const fn now(&self) -> Instant {
         self.now
     }
 
-    pub(crate) fn connecting(&mut self, timeout: Duration, ping_timeout: Duration) {
-        *self = Self {
-            now: self.now,
-            epoch: self.epoch,
-            connect: Some(self.now + timeout),
-            last_sent: self.now,
-            last_received: self.now,
-            ping_timeout,
-            ..Self::default()
-        };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low bits are what is wanted"
+    )]
+    const fn clock(&self) -> u32 {
+        self.now.as_millis() as u32
+    }
+
+    /// How much time has passed since `moment`.
+    const fn since(&self, moment: u32) -> u32 {
+        self.clock().wrapping_sub(moment)
+    }
+
+    pub(crate) fn connecting(&mut self, timeout: Duration) {
+        self.sent();
+        self.received();
+        self.wait_for(Awaited::ConnAck, timeout);
+    }
+
+    fn wait_for(&mut self, awaited: Awaited, timeout: Duration) {
+        self.awaited = awaited;
+        self.waiting_since = self.clock();
+        self.timeout = millis(timeout);
     }
 
     /// CONNACK is here; `keep_alive` in seconds, 0 for no limit.
-    pub(crate) fn connected(&mut self, keep_alive: u16) {
-        self.connect = None;
-        self.keep_alive =
-            (keep_alive > 0).then(|| Duration::from_secs(keep_alive.into()).saturating_sub(MARGIN));
+    pub(crate) fn connected(&mut self, keep_alive: u16, ping_timeout: Duration) {
+        self.wait_for(Awaited::Nothing, ping_timeout);
+        if keep_alive > 0 {
+            self.keep_alive = u32::from(keep_alive) * 1000 - MARGIN;
+        }
     }
 
     /// The connection is over.
-    pub(crate) fn stop(&mut self) {
-        *self = Self {
-            now: self.now,
-            epoch: self.epoch,
-            ..Self::default()
-        };
+    pub(crate) const fn stop(&mut self) {
+        self.awaited = Awaited::Nothing;
+        self.is_ping_queued = false;
+        self.keep_alive = NEVER;
     }
 
-    pub(crate) fn sent(&mut self) {
-        self.last_sent = self.now;
+    pub(crate) const fn sent(&mut self) {
+        self.sent = self.clock();
     }
 
     pub(crate) const fn received(&mut self) {
-        self.last_received = self.now;
-    }
-
-    /// When the next PINGREQ is due. Silence of the server counts like our own, so that a link
-    /// that only swallows is noticed, too; once asked, it may take its time.
-    fn ping_due(&self) -> Option<Instant> {
-        let silent_since = match (self.queued, self.ping) {
-            (Some(_), _) => return None,
-            (None, Some(_)) => self.last_sent,
-            (None, None) => self.last_sent.min(self.last_received),
-        };
-        Some(silent_since + self.keep_alive?)
-    }
-
-    /// When waiting for PINGRESP ends. Whatever the server sends shows that it is there; until
-    /// PINGREQ has left, so does whatever it takes.
-    fn ping_deadline(&self) -> Option<Instant> {
-        let waiting_since = match (self.ping, self.queued) {
-            (Some(ping), _) => ping,
-            (None, queued) => queued?.max(self.last_sent),
-        };
-        Some(waiting_since.max(self.last_received) + self.ping_timeout)
+        self.received = self.clock();
     }
 
     /// True if PINGREQ is to be queued now.
     pub(crate) fn wants_ping(&self) -> bool {
-        self.ping_due().is_some_and(|due| due <= self.now)
+        self.until_ping() == 0
     }
 
-    pub(crate) const fn ping_queued(&mut self) {
-        self.queued = Some(self.now);
+    pub(crate) fn ping_queued(&mut self) {
+        self.is_ping_queued = true;
+        if self.awaited == Awaited::Nothing {
+            self.waiting_since = self.clock();
+        }
     }
 
     /// All that was queued has left, and PINGREQ with it.
     pub(crate) fn queue_left(&mut self) {
-        if self.queued.take().is_some() {
-            self.ping = self.ping.or(Some(self.now));
+        if self.is_ping_queued && self.awaited == Awaited::Nothing {
+            self.awaited = Awaited::PingResp;
+            self.waiting_since = self.clock();
         }
+        self.is_ping_queued = false;
     }
 
     pub(crate) fn ping_answered(&mut self) {
-        self.ping = None;
+        if self.awaited == Awaited::PingResp {
+            self.awaited = Awaited::Nothing;
+        }
     }
 
     /// What was waited for too long.
     pub(crate) fn expired(&self) -> Option<Timeout> {
-        if self.connect.is_some_and(|deadline| deadline <= self.now) {
-            Some(Timeout::Connect)
-        } else if self
-            .ping_deadline()
-            .is_some_and(|deadline| deadline <= self.now)
-        {
-            Some(Timeout::Ping)
-        } else {
-            None
-        }
+        let timeout = match self.awaited {
+            Awaited::ConnAck => Timeout::Connect,
+            _ => Timeout::Ping,
+        };
+        (self.until_timeout() == 0).then_some(timeout)
     }
 
     /// When to look again.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let deadlines = [self.connect, self.ping_deadline(), self.ping_due()];
-        deadlines.into_iter().flatten().min()
+        let left = self.until_ping().min(self.until_timeout());
+        (left != NEVER).then(|| self.now.plus_millis(left.into()))
+    }
+
+    /// How long until the next PINGREQ is due. Silence of the server counts like our own, so that
+    /// a link that only swallows is noticed, too; once asked, it may take its time.
+    fn until_ping(&self) -> u32 {
+        if self.is_ping_queued || self.keep_alive == NEVER {
+            return NEVER;
+        }
+        let mut silence = self.since(self.sent);
+        if self.awaited != Awaited::PingResp {
+            silence = silence.max(self.since(self.received));
+        }
+        self.keep_alive.saturating_sub(silence)
+    }
+
+    /// How long to wait yet. Whatever the server sends shows that it is there; until PINGREQ has
+    /// left, so does whatever it takes.
+    fn until_timeout(&self) -> u32 {
+        let mut waiting = self.since(self.waiting_since);
+        match self.awaited {
+            Awaited::ConnAck => {}
+            Awaited::PingResp => waiting = waiting.min(self.since(self.received)),
+            Awaited::Nothing if self.is_ping_queued => {
+                waiting = waiting
+                    .min(self.since(self.received))
+                    .min(self.since(self.sent));
+            }
+            Awaited::Nothing => return NEVER,
+        }
+        if self.timeout == NEVER {
+            return NEVER;
+        }
+        self.timeout.saturating_sub(waiting)
     }
 }

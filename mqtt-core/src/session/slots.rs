@@ -90,6 +90,8 @@ pub(super) struct Index(u16);
 pub(super) struct Slots<'b> {
     table: &'b mut [Slot],
     lists: [List; STATES],
+    /// The number of slots in use.
+    used: u16,
     last_id: u16,
 }
 
@@ -108,6 +110,7 @@ impl<'b> Slots<'b> {
                 last: NONE,
                 len: 0,
             }; STATES],
+            used: 0,
             last_id: 0,
         }
     }
@@ -117,11 +120,8 @@ impl<'b> Slots<'b> {
         u16::try_from(self.table.len()).unwrap_or(NONE)
     }
 
-    fn slot(&self, index: u16) -> Slot {
-        self.table
-            .get(usize::from(index))
-            .copied()
-            .unwrap_or_default()
+    fn slot(&self, index: u16) -> &Slot {
+        self.table.get(usize::from(index)).unwrap_or(&Slot::EMPTY)
     }
 
     fn slot_mut(&mut self, index: u16) -> Option<&mut Slot> {
@@ -178,16 +178,8 @@ impl<'b> Slots<'b> {
         known(self.list(state).first)
     }
 
-    pub(super) fn last(&self, state: State) -> Option<Index> {
-        known(self.list(state).last)
-    }
-
     pub(super) fn next(&self, Index(index): Index) -> Option<Index> {
         known(self.slot(index).next)
-    }
-
-    pub(super) fn prev(&self, Index(index): Index) -> Option<Index> {
-        known(self.slot(index).prev)
     }
 
     fn home(&self, id: PacketId) -> Option<u16> {
@@ -228,9 +220,7 @@ impl<'b> Slots<'b> {
 
     /// The number of slots that are free.
     pub(super) fn vacancies(&self) -> u16 {
-        let used: u32 = self.lists.iter().map(|list| u32::from(list.len)).sum();
-        self.capacity()
-            .saturating_sub(u16::try_from(used).unwrap_or(u16::MAX))
+        self.capacity() - self.used
     }
 
     /// The slots of one state, in order.
@@ -247,6 +237,7 @@ impl<'b> Slots<'b> {
                 ..Slot::EMPTY
             };
             self.last_id = id.get();
+            self.used += 1;
             self.push_back(index, state);
         }
     }
@@ -257,28 +248,12 @@ impl<'b> Slots<'b> {
         self.push_back(index, state);
     }
 
-    /// Moves a slot to the front of the list of `state`.
-    pub(super) fn set_state_first(&mut self, index: Index, state: State) {
-        self.unlink(index);
-        let List { first, .. } = self.list(state);
-        let Some(slot) = self.slot_mut(index.0) else {
-            return;
-        };
-        (slot.prev, slot.next, slot.state) = (NONE, first, state);
-        match self.slot_mut(first) {
-            Some(old) => old.prev = index.0,
-            None => self.lists[state as usize].last = index.0,
-        }
-        let list = &mut self.lists[state as usize];
-        list.first = index.0;
-        list.len += 1;
-    }
-
     /// Makes the slot and its identifier free.
     pub(super) fn release(&mut self, index: Index) {
         self.unlink(index);
         if let Some(slot) = self.slot_mut(index.0) {
             *slot = Slot::EMPTY;
+            self.used -= 1;
         }
     }
 
@@ -305,7 +280,7 @@ impl<'b> Slots<'b> {
     }
 
     fn unlink(&mut self, Index(index): Index) {
-        let Slot {
+        let &Slot {
             prev, next, state, ..
         } = self.slot(index);
         if state == State::Free {
@@ -342,12 +317,12 @@ mod tests {
         let mut at = slots.first(state);
         let mut before = None;
         while let Some(index) = at {
-            assert_eq!(slots.prev(index), before);
+            assert_eq!(known(slots.slot(index.0).prev), before);
             assert_eq!(slots.state(index), state);
             ids.push(slots.id(index).unwrap().get());
             (before, at) = (at, slots.next(index));
         }
-        assert_eq!(slots.last(state), before);
+        assert_eq!(known(slots.list(state).last), before);
         assert_eq!(usize::from(slots.count(state)), ids.len());
         ids
     }
@@ -425,7 +400,7 @@ mod tests {
                     match what {
                         1 => slots.release(index),
                         2 => { slots.set_state(index, State::Released); model[2].push(id); }
-                        _ => { slots.set_state_first(index, State::Waiting); model[0].insert(0, id); }
+                        _ => { slots.set_state(index, State::Waiting); model[0].push(id); }
                     }
                 }
                 for (state, list) in states.into_iter().zip(&model) {

@@ -127,11 +127,11 @@ impl Outbox<'_> {
         Ok(())
     }
 
-    /// What was in the buffer before fits, wherever it was.
+    /// What was in the buffer before fits, wherever it was: all free space is in one piece.
     fn write_restored(&mut self, packet: &dyn Body) -> Result<(usize, usize), Error> {
         let len = encoded_len(packet, self.version)?;
-        if self.arena.vacancy(len).is_none() {
-            self.arena.unwind(&mut Stored(&mut self.slots));
+        if !self.arena.has_room_at_end(len) {
+            self.arena.compact(&mut Stored(&mut self.slots));
         }
         let written = self.write(packet, usize::MAX);
         written.map_err(|_| UsageError::BufferTooSmall.into())

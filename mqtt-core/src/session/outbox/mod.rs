@@ -79,13 +79,6 @@ impl Packets for Stored<'_, '_> {
             .or_else(|| self.0.first(State::Accepted))
     }
 
-    fn last(&self) -> Option<Index> {
-        self.0
-            .last(State::Accepted)
-            .or_else(|| self.0.last(State::Waiting))
-            .or_else(|| self.0.last(State::Stored))
-    }
-
     fn next(&self, packet: Index) -> Option<Index> {
         self.0.next(packet).or_else(|| match self.0.state(packet) {
             State::Stored => self
@@ -93,17 +86,6 @@ impl Packets for Stored<'_, '_> {
                 .first(State::Waiting)
                 .or_else(|| self.0.first(State::Accepted)),
             State::Waiting => self.0.first(State::Accepted),
-            _ => None,
-        })
-    }
-
-    fn prev(&self, packet: Index) -> Option<Index> {
-        self.0.prev(packet).or_else(|| match self.0.state(packet) {
-            State::Accepted => self
-                .0
-                .last(State::Waiting)
-                .or_else(|| self.0.last(State::Stored)),
-            State::Waiting => self.0.last(State::Stored),
             _ => None,
         })
     }
@@ -302,17 +284,21 @@ impl<'b> Outbox<'b> {
     }
 
     fn make_room(&mut self, len: usize) -> Result<usize, Error> {
-        if let Some(offset) = self.arena.vacancy(len) {
-            return Ok(offset);
-        }
         if len > self.arena.capacity() {
             return Err(UsageError::BufferTooSmall.into());
         }
-        if self.holes {
-            // What is not sent yet may be QoS 0, and leave a hole later.
-            self.holes = !self.arena.unsent(None).is_empty();
+        // Two segments may have become one that is not at the beginning of the memory yet.
+        for _ in 0..2 {
+            if let Some(offset) = self.arena.vacancy(len) {
+                return Ok(offset);
+            }
+            if !self.holes {
+                break;
+            }
             self.arena.compact(&mut Stored(&mut self.slots));
         }
+        // What is not sent yet may be QoS 0, and leave a hole later.
+        self.holes &= !self.arena.unsent(None).is_empty();
         self.arena
             .vacancy(len)
             .ok_or(Error::Full(Resource::Messages))
@@ -666,9 +652,9 @@ impl<'b> Outbox<'b> {
                 self.slots.set_expiry(index, 0);
             }
         }
-        while let Some(index) = self.slots.last(State::Stored) {
-            self.slots.set_state_first(index, State::Waiting);
-        }
+        // Before those that wait already.
+        self.slots.set_state_all(State::Waiting, State::Stored);
+        self.slots.set_state_all(State::Stored, State::Waiting);
         let mut at = self.oldest();
         while let Some(index) = at {
             at = Stored(&mut self.slots).next(index);

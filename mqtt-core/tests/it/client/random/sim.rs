@@ -169,7 +169,7 @@ impl Sim<'_, '_> {
     ) -> Result<T, Error> {
         let state = |client: &Client<'_>| {
             (
-                client.transmit().to_vec(),
+                client.transmit().is_empty(),
                 client.payload(),
                 client.journal().count(),
                 client.messages().count(),
@@ -179,11 +179,20 @@ impl Sim<'_, '_> {
             )
         };
         let before = state(&self.client);
+        let bytes = self.client.transmit().to_vec();
         let result = command(&mut self.client);
         if let Err(error) = result {
             assert!(!error.is_fatal(), "{error:?}");
             let after = state(&self.client);
             assert_eq!(before, after, "a failed command changed something");
+            // Where they lie may change, and with that how many of them one slice can lend.
+            let now = self.client.transmit();
+            let n = bytes.len().min(now.len());
+            assert_eq!(
+                bytes[..n],
+                now[..n],
+                "a failed command changed what is sent"
+            );
             self.s.app.wants_room |= matches!(error, Error::Full(_));
         }
         result
