@@ -314,6 +314,7 @@ fn enter(
         let result = match topic.map(str::from_utf8) {
             None => Err(Failure::new(Code::INVALID_PARAM, text)),
             Some(Err(_)) => Err(Failure::TOPIC),
+            Some(Ok(topic)) if topic.len() > usize::from(u16::MAX) => Err(Failure::LONG_TOPIC),
             Some(Ok(topic)) => check(client, topic),
         };
         let result = result.and_then(|()| {

@@ -7,7 +7,7 @@ use core::ptr;
 use core::time::Duration;
 
 use crate::config::{CONNECT_TIME, Kept};
-use crate::error::{Failure, Text, Trouble};
+use crate::error::{Code, Failure, Text, Trouble};
 use crate::events::{Event, Events};
 use crate::ffi::{Handle, Token};
 use crate::incoming::{Held, Incoming, Limits};
@@ -531,7 +531,7 @@ impl Client {
                 self.take_back(id);
                 if cx.waiters.has(self.id, For::Answer(id)) {
                     cx.waiters
-                        .complete(self.id, For::Answer(id), Failure::CLOSED.code.0);
+                        .complete(self.id, For::Answer(id), Code::DISCONNECTED.0);
                 } else if self.abandoned != Some(id) && self.kept.shape.extended {
                     self.tell(Event::Unsent(id));
                 }
@@ -858,8 +858,6 @@ impl News {
         }
     }
 }
-
-use crate::error::Code;
 
 const LATE: Failure = Failure::new(Code::FAILURE, "no connection within 30 seconds");
 const TOO_LONG: Failure = Failure::new(Code::FAILURE, "a message was discarded: too long");

@@ -68,6 +68,10 @@ impl Failure {
     pub(crate) const CLOSED: Self =
         Self::new(Code::FAILURE, "the server has closed the connection");
     pub(crate) const TOPIC: Self = Self::new(Code::BAD_UTF8_STRING, "the topic is not UTF-8");
+    pub(crate) const LONG_TOPIC: Self = Self::new(
+        Code::TOPICNAME_TRUNCATED,
+        "the topic is longer than 65535 bytes",
+    );
     pub(crate) const QOS: Self = Self::new(Code::BAD_QOS, "a QoS other than 0, 1, 2");
 
     /// The server does not accept the connection. 3.1.1 has five codes, which 5.0 has, too.
