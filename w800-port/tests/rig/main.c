@@ -72,6 +72,7 @@ void rig_world(const char *order)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int blocks;
+static int no_memory;
 
 static void add(int *counter, int change)
 {
@@ -96,7 +97,7 @@ void __wrap_wm_mqtt_port_free(void *block);
 
 void *__wrap_wm_mqtt_port_alloc(size_t size)
 {
-    void *block = __real_wm_mqtt_port_alloc(size);
+    void *block = get(&no_memory) ? NULL : __real_wm_mqtt_port_alloc(size);
     add(&blocks, block != NULL);
     return block;
 }
@@ -116,6 +117,11 @@ void rig_free(void *block)
 int rig_blocks(void)
 {
     return get(&blocks);
+}
+
+void rig_no_memory(int is_so)
+{
+    add(&no_memory, is_so - get(&no_memory));
 }
 
 #ifdef RIG_LWIP

@@ -52,6 +52,8 @@ void rig_world(const char *order);
 /* Blocks that the port's allocator has given out, less those that came back, by the library or by
    rig_free(). */
 int rig_blocks(void);
+/* With 1, the port's allocator has nothing to give; with 0, it has again. */
+void rig_no_memory(int is_so);
 /* free(), counted: for what applications have to free. */
 void rig_free(void *block);
 /* TCP connections of the stack that are there (only with lwIP), and how many there were at most. */
