@@ -51,6 +51,10 @@ impl Client<'_> {
         }
         if left > 0 && self.connected.take().is_some() {
             self.is_recorded = !self.disconnected;
+            if self.disconnected {
+                // That connection is over already, and on it nothing was sent.
+                self.outbox.note_unsent();
+            }
             left -= 1;
         }
         if left > 0 && mem::take(&mut self.disconnected) {

@@ -48,6 +48,18 @@ impl Outbox<'_> {
         true
     }
 
+    /// The journal takes what waits for messages that may have been sent; those that were not are
+    /// to be recorded as such.
+    pub(crate) fn note_unsent(&mut self) {
+        let mut at = self.slots.first(State::Waiting);
+        while let Some(index) = at {
+            at = self.slots.next(index);
+            if self.flags(index) & DUP == 0 {
+                self.slots.set_unsent(index, true);
+            }
+        }
+    }
+
     /// Messages that the journal takes for such that may have been sent, and that were not.
     pub(crate) fn unsent(&self) -> impl Iterator<Item = Record<'_>> {
         let unsent = self.slots.iter(State::Waiting);

@@ -328,6 +328,33 @@ fn two_connections_before_a_record() {
     });
 }
 
+/// CONNACK is recorded when its connection is over and the next one has begun. Nothing was sent on
+/// it, and so what waits belongs to no session that is gone.
+#[test]
+fn a_connection_recorded_after_its_end_has_sent_nothing() {
+    each(SETUP, |p| {
+        p.publish(2, "t", "a", 1);
+        p.journals(&["PUBLISH q2 #1 t 'a'"]);
+        p.connect();
+        p.server(connack());
+        p.reports(&["Connected"]);
+        p.lose();
+        p.connect();
+        let connected = p.client.journal().next().unwrap();
+        let parts = (connected.head(), connected.body().to_vec());
+        p.disk.push(parts);
+        p.client.journaled(1);
+        p.server(connack());
+        p.reports(&["Connected"]);
+        p.journals(&["Unsent #1", "Connected"]);
+        p.sends(&["PUBLISH q2 #1 t 'a'"]);
+        p.power_cut();
+        resume(p);
+        // It is not lost: the server has it in this session.
+        p.sends(&["PUBLISH q2 #1 dup t 'a'"]);
+    });
+}
+
 /// A message that is refused by the server ends like any other.
 #[test]
 fn refused_and_lost_messages() {

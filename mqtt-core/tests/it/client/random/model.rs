@@ -208,7 +208,9 @@ impl Model {
         for what in self.in_use.values().chain(self.unrecorded.values()) {
             if let Use::Message(note) = what {
                 let sending = self.sending.get_mut(note).unwrap();
-                sending.may_be_gone |= !session_present && sending.may_be_sent;
+                // What the client knows not to have been sent is recorded as such before.
+                let is_known = sending.restored || sending.begun.is_some();
+                sending.may_be_gone |= !session_present && sending.may_be_sent && is_known;
                 sending.may_be_sent |= sending.recorded;
             }
         }
