@@ -1,6 +1,6 @@
 use super::frame::Body;
-use super::parse::all;
 use super::property::{Place, properties, put_properties};
+use super::reader::Reader;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketId, PacketType, Properties, ReasonCode, Version};
 
@@ -32,27 +32,17 @@ impl<'a> Ack<'a> {
         body: &'a [u8],
         version: Version,
     ) -> Result<Self, DecodeError> {
-        all(PacketId::parse(body).and_then(|(i, packet_id)| {
-            let ack = Self::new(packet_id);
-            if !version.is_v5() || i.is_empty() {
-                return Ok((i, ack));
-            }
-            let (i, code) = ReasonCode::parse_for(i, packet, version)?;
+        let mut r = Reader::new(body, version);
+        let mut ack = Self::new(r.packet_id());
+        if version.is_v5() && !r.is_empty() {
+            ack.code = ReasonCode::read_for(&mut r, packet);
             // The property length may be left out together with the properties (3.4.2.2.1).
-            let (i, properties) = if i.is_empty() {
-                (i, Properties::EMPTY)
-            } else {
-                properties(i, Place::Ack, version)?
-            };
-            Ok((
-                i,
-                Self {
-                    code,
-                    properties,
-                    ..ack
-                },
-            ))
-        }))
+            if !r.is_empty() {
+                ack.properties = properties(&mut r, Place::Ack);
+            }
+        }
+        r.end()?;
+        Ok(ack)
     }
 }
 

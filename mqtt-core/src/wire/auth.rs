@@ -1,7 +1,7 @@
 use super::ack::put_code_and_properties;
 use super::frame::Body;
-use super::parse::{all, fail};
 use super::property::{Place, properties};
+use super::reader::Reader;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketType, Properties, Property, ReasonCode, Version};
 
@@ -17,23 +17,19 @@ pub struct Auth<'a> {
 
 impl<'a> Auth<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+        let mut auth = Self {
+            code: ReasonCode::Success,
+            properties: Properties::EMPTY,
+        };
         if body.is_empty() {
-            return Ok(Self {
-                code: ReasonCode::Success,
-                properties: Properties::EMPTY,
-            });
+            return Ok(auth);
         }
-        all(
-            ReasonCode::parse_for(body, PacketType::Auth, version).and_then(|(i, code)| {
-                let (i, properties) = properties(i, Place::Auth, version)?;
-                let auth = Self { code, properties };
-                if auth.has_method() {
-                    Ok((i, auth))
-                } else {
-                    fail(DecodeError::AuthenticationMethod)
-                }
-            }),
-        )
+        let mut r = Reader::new(body, version);
+        auth.code = ReasonCode::read_for(&mut r, PacketType::Auth);
+        auth.properties = properties(&mut r, Place::Auth);
+        r.require(auth.has_method(), DecodeError::AuthenticationMethod);
+        r.end()?;
+        Ok(auth)
     }
 
     /// The short form of a success needs no method, everything else does (3.15.2.2.2).

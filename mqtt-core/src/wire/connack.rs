@@ -1,6 +1,6 @@
 use super::frame::Body;
-use super::parse::{all, be_u8, fail};
 use super::property::{Place, properties, put_properties};
+use super::reader::Reader;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketType, Properties, ReasonCode, Version};
 
@@ -28,42 +28,37 @@ impl<'a> ConnAck<'a> {
     }
 
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        all(be_u8(body).and_then(|(i, flags)| {
-            // A server that does not speak 5.0 answers a 5.0 CONNECT with a 3.1.1 CONNACK.
-            let v3 = !version.is_v5() || i.len() == 1;
-            let session_present = match flags {
-                _ if version == Version::V31 => false,
-                0 => false,
-                1 => true,
-                _ => return fail(DecodeError::ConnAckFlags),
-            };
-            let (i, code) = if v3 {
-                let (i, code) = be_u8(i)?;
-                match ReasonCode::from_connack_v3(code) {
-                    Some(code) if !version.is_v5() || code.is_error() => (i, code),
-                    Some(_) => return fail(DecodeError::Truncated),
-                    None => return fail(DecodeError::ReasonCode),
-                }
-            } else {
-                ReasonCode::parse_for(i, PacketType::ConnAck, version)?
-            };
-            if session_present && code.is_error() {
-                return fail(DecodeError::ConnAckFlags);
-            }
-            let (i, properties) = if v3 {
-                (i, Properties::EMPTY)
-            } else {
-                properties(i, Place::ConnAck, version)?
-            };
-            Ok((
-                i,
-                Self {
-                    session_present,
-                    code,
-                    properties,
-                },
-            ))
-        }))
+        let mut r = Reader::new(body, version);
+        let flags = r.u8();
+        // 3.1 has no flags, and reserves the byte.
+        let session_present = flags == 1 && version != Version::V31;
+        r.require(
+            flags <= 1 || version == Version::V31,
+            DecodeError::ConnAckFlags,
+        );
+        // A server that does not speak 5.0 answers a 5.0 CONNECT with a 3.1.1 CONNACK.
+        let is_v3 = !version.is_v5() || r.len() == 1;
+        let code = if is_v3 {
+            let code = ReasonCode::from_connack_v3(r.u8());
+            r.require(code.is_some(), DecodeError::ReasonCode);
+            code.unwrap_or(ReasonCode::Success)
+        } else {
+            ReasonCode::read_for(&mut r, PacketType::ConnAck)
+        };
+        let is_refusal = code.is_error();
+        r.require(!session_present || !is_refusal, DecodeError::ConnAckFlags);
+        let mut properties_ = Properties::EMPTY;
+        if !is_v3 {
+            properties_ = properties(&mut r, Place::ConnAck);
+        } else {
+            r.require(!version.is_v5() || is_refusal, DecodeError::Truncated);
+        }
+        r.end()?;
+        Ok(Self {
+            session_present,
+            code,
+            properties: properties_,
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 use super::frame::Body;
-use super::parse::{all, be_u8, be_u16, binary, fail, string};
 use super::property::{Place, properties, put_properties};
+use super::reader::Reader;
 use super::writer::Writer;
-use super::{DecodeError, EncodeError, PacketType, Properties, QoS, TopicName, Version};
+use super::{DecodeError, EncodeError, PacketType, Properties, QoS, Version};
 
 /// CONNECT: the first packet of a client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,67 +65,45 @@ const USERNAME: u8 = 1 << 7;
 
 impl<'a> Connect<'a> {
     pub(super) fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
-        all(binary(body).and_then(|(i, name)| {
-            let (i, level) = be_u8(i)?;
-            let Some(version) = Version::from_protocol(name, level) else {
-                return fail(DecodeError::Protocol);
-            };
-            let (i, flags) = be_u8(i)?;
-            let will_qos = QoS::from_u8((flags & WILL_QOS) >> 3);
-            let will_flags = WILL_QOS | WILL_RETAIN;
-            let (Some(will_qos), 0) = (will_qos, flags & 1) else {
-                return fail(DecodeError::ConnectFlags);
-            };
-            if flags & WILL == 0 && flags & will_flags != 0
-                || !version.is_v5() && flags & PASSWORD != 0 && flags & USERNAME == 0
-            {
-                return fail(DecodeError::ConnectFlags);
-            }
-            let (i, keep_alive) = be_u16(i)?;
-            let (i, properties_) = properties(i, Place::Connect, version)?;
-            let (mut i, client_id) = string(i)?;
-            let mut connect = Self {
-                version,
-                clean_start: flags & CLEAN_START != 0,
-                keep_alive,
-                properties: properties_,
-                client_id,
-                will: None,
-                username: None,
-                password: None,
-            };
-            if !connect.client_id_allowed() {
-                return fail(DecodeError::ClientId);
-            }
-            if flags & WILL != 0 {
-                let (rest, properties) = properties(i, Place::Will, version)?;
-                let (rest, topic) = string(rest)?;
-                if TopicName::new(topic).is_err() {
-                    return fail(DecodeError::TopicName);
-                }
-                let (rest, payload) = binary(rest)?;
-                let retain = flags & WILL_RETAIN != 0;
-                connect.will = Some(Will {
-                    topic,
-                    payload,
-                    qos: will_qos,
-                    retain,
-                    properties,
-                });
-                i = rest;
-            }
-            if flags & USERNAME != 0 {
-                let (rest, username) = string(i)?;
-                connect.username = Some(username);
-                i = rest;
-            }
-            if flags & PASSWORD != 0 {
-                let (rest, password) = binary(i)?;
-                connect.password = Some(password);
-                i = rest;
-            }
-            Ok((i, connect))
-        }))
+        let mut r = Reader::new(body, Version::NEWEST);
+        let (name, level) = (r.binary(), r.u8());
+        r.result()?;
+        let Some(version) = Version::from_protocol(name, level) else {
+            return Err(DecodeError::Protocol);
+        };
+        r.version = version;
+        let flags = r.u8();
+        let has = |flag| flags & flag != 0;
+        let will_qos = QoS::from_u8((flags & WILL_QOS) >> 3);
+        let fit = flags & 1 == 0
+            && will_qos.is_some()
+            && (has(WILL) || !has(WILL_QOS | WILL_RETAIN))
+            && (version.is_v5() || has(USERNAME) || !has(PASSWORD));
+        r.require(fit, DecodeError::ConnectFlags);
+        let mut connect = Self {
+            version,
+            clean_start: has(CLEAN_START),
+            keep_alive: r.u16(),
+            properties: properties(&mut r, Place::Connect),
+            client_id: r.string(),
+            will: None,
+            username: None,
+            password: None,
+        };
+        r.require(connect.client_id_allowed(), DecodeError::ClientId);
+        if has(WILL) {
+            connect.will = Some(Will {
+                properties: properties(&mut r, Place::Will),
+                topic: r.topic_name(),
+                payload: r.binary(),
+                qos: will_qos.unwrap_or_default(),
+                retain: has(WILL_RETAIN),
+            });
+        }
+        connect.username = has(USERNAME).then(|| r.string());
+        connect.password = has(PASSWORD).then(|| r.binary());
+        r.end()?;
+        Ok(connect)
     }
 
     /// 3.1 always needs an identifier, 3.1.1 to resume a session `[MQTT-3.1.3-7]`.
@@ -168,12 +146,7 @@ impl Body for Connect<'_> {
         out.string(self.client_id);
         if let Some(will) = &self.will {
             put_properties(&will.properties, Place::Will, out);
-            out.check(|| {
-                TopicName::new(will.topic)
-                    .map(drop)
-                    .or(Err(EncodeError::TopicName))
-            });
-            out.binary(will.topic.as_bytes());
+            out.topic_name(will.topic);
             out.binary(will.payload);
         }
         if let Some(username) = self.username {

@@ -1,7 +1,7 @@
 use super::ack::put_code_and_properties;
 use super::frame::Body;
-use super::parse::all;
 use super::property::{Place, properties};
+use super::reader::Reader;
 use super::writer::Writer;
 use super::{DecodeError, PacketType, Properties, ReasonCode, Version};
 
@@ -26,19 +26,16 @@ impl<'a> Disconnect<'a> {
     }
 
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        let normal = Self::default();
-        if !version.is_v5() || body.is_empty() {
-            return all(Ok((body, normal)));
+        let mut r = Reader::new(body, version);
+        let mut disconnect = Self::default();
+        if version.is_v5() && !r.is_empty() {
+            disconnect.code = ReasonCode::read_for(&mut r, PacketType::Disconnect);
+            if !r.is_empty() {
+                disconnect.properties = properties(&mut r, Place::Disconnect);
+            }
         }
-        all(
-            ReasonCode::parse_for(body, PacketType::Disconnect, version).and_then(|(i, code)| {
-                if i.is_empty() {
-                    return Ok((i, Self::new(code)));
-                }
-                let (i, properties) = properties(i, Place::Disconnect, version)?;
-                Ok((i, Self { code, properties }))
-            }),
-        )
+        r.end()?;
+        Ok(disconnect)
     }
 }
 

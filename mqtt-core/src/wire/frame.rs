@@ -1,6 +1,6 @@
 use core::fmt;
 
-use super::parse::{var_int_len, var_int_prefix};
+use super::reader::{var_int_len, var_int_prefix};
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, Version};
 

@@ -2,17 +2,16 @@ use core::fmt;
 use core::iter::FusedIterator;
 use core::slice;
 
-use super::parse::Parsed;
 use super::property::Property;
+use super::reader::Reader;
 use super::reason::ReasonCode;
 use super::subscribe::Filter;
-#[cfg(feature = "bytes")]
 use super::types::Version;
 use super::writer::Writer;
 
 /// How an element stands in a packet.
 pub(crate) trait Sealed<'a>: Copy {
-    fn parse(i: &'a [u8]) -> Parsed<'a, Self>;
+    fn read(r: &mut Reader<'a>) -> Self;
     fn put(&self, out: &mut Writer<'_>);
 }
 
@@ -196,9 +195,10 @@ impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
         if self.raw.is_empty() {
             return None;
         }
-        // These bytes parsed when the packet was decoded, so they parse now.
-        let (rest, item) = T::parse(self.raw).ok()?;
-        self.raw = rest;
+        // These bytes were read when the packet was decoded, so they are read now.
+        let mut r = Reader::new(self.raw, Version::NEWEST);
+        let item = T::read(&mut r);
+        self.raw = r.rest();
         Some(item)
     }
 }

@@ -31,9 +31,9 @@ mod error;
 mod frame;
 mod list;
 mod packet;
-mod parse;
 mod property;
 mod publish;
+mod reader;
 mod reason;
 
 mod stored;

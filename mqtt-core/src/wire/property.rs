@@ -1,228 +1,217 @@
 use super::list::{List, Sealed};
-use super::parse::{Parsed, be_u8, be_u16, be_u32, binary, fail, string, take, var_int};
+use super::reader::Reader;
 use super::writer::Writer;
-use super::{DecodeError, EncodeError, MAX_REMAINING_LENGTH, QoS, TopicName, Version};
+use super::{DecodeError, EncodeError, MAX_REMAINING_LENGTH, QoS};
 
 /// The properties of a packet, in order, with any number of user properties.
 pub type Properties<'a> = List<'a, Property<'a>>;
 
-/// A property of MQTT 5.0 with its value.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Property<'a> {
+/// Table 2-4 of the standard: identifier, data type, and the packets that may have the property.
+macro_rules! properties {
+    ($($(#[$doc:meta])* $id:literal: $kind:ident $name:ident($type:ty) in $places:expr;)*) => {
+        /// A property of MQTT 5.0 with its value.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[repr(u8)]
+        pub enum Property<'a> {
+            $($(#[$doc])* $name($type) = $id,)*
+            /// A name and a value that mean what the application wants.
+            UserProperty(&'a str, &'a str) = USER_PROPERTY,
+        }
+
+        impl<'a> Property<'a> {
+            const fn id(&self) -> u8 {
+                match self {
+                    $(Self::$name(_) => $id,)*
+                    Self::UserProperty(..) => USER_PROPERTY,
+                }
+            }
+
+            fn from_value(id: u8, value: &Value<'a>) -> Self {
+                match id {
+                    $($id => Self::$name(<$type>::from(value)),)*
+                    _ => Self::UserProperty(value.text, value.second),
+                }
+            }
+        }
+
+        const PLACES: [u16; 43] = {
+            let mut places = [0; 43];
+            $(places[$id] = $places;)*
+            places[USER_PROPERTY as usize] = u16::MAX;
+            places
+        };
+
+        const KINDS: [Option<Kind>; 43] = {
+            let mut kinds = [None; 43];
+            $(kinds[$id] = Some(Kind::$kind);)*
+            kinds[USER_PROPERTY as usize] = Some(Kind::Pair);
+            kinds
+        };
+    };
+}
+
+const USER_PROPERTY: u8 = 38;
+
+const CONNECT: u16 = Place::Connect as u16;
+const CONNACK: u16 = Place::ConnAck as u16;
+const PUBLISH: u16 = Place::Publish as u16;
+const WILL: u16 = Place::Will as u16;
+const ACK: u16 = Place::Ack as u16;
+const SUBSCRIBE: u16 = Place::Subscribe as u16;
+const DISCONNECT: u16 = Place::Disconnect as u16;
+const AUTH: u16 = Place::Auth as u16;
+
+properties! {
     /// True if the payload is UTF-8 text, false if it is unspecified bytes.
-    PayloadFormatIndicator(bool),
+    1: Byte PayloadFormatIndicator(bool) in PUBLISH | WILL;
     /// Seconds after which an undelivered message is dropped.
-    MessageExpiryInterval(u32),
+    2: FourBytes MessageExpiryInterval(u32) in PUBLISH | WILL;
     /// What the payload is, such as a MIME type.
-    ContentType(&'a str),
+    3: String ContentType(&'a str) in PUBLISH | WILL;
     /// The topic that a response is to be published to.
-    ResponseTopic(&'a str),
+    8: Topic ResponseTopic(&'a str) in PUBLISH | WILL;
     /// What a response repeats so that the requester knows it.
-    CorrelationData(&'a [u8]),
+    9: Binary CorrelationData(&'a [u8]) in PUBLISH | WILL;
     /// A number from 1 to 268,435,455 that messages for a subscription carry.
-    SubscriptionIdentifier(u32),
+    11: VariableBytes SubscriptionIdentifier(u32) in PUBLISH | SUBSCRIBE;
     /// Seconds for which the session outlives its connection; `u32::MAX` is for ever.
-    SessionExpiryInterval(u32),
+    17: FourBytes SessionExpiryInterval(u32) in CONNECT | CONNACK | DISCONNECT;
     /// The client identifier that the server chose.
-    AssignedClientIdentifier(&'a str),
+    18: String AssignedClientIdentifier(&'a str) in CONNACK;
     /// The Keep Alive, in seconds, that the server wants in place of the client's.
-    ServerKeepAlive(u16),
+    19: TwoBytes ServerKeepAlive(u16) in CONNACK;
     /// The name of the authentication method.
-    AuthenticationMethod(&'a str),
+    21: String AuthenticationMethod(&'a str) in CONNECT | CONNACK | AUTH;
     /// Data of the authentication method.
-    AuthenticationData(&'a [u8]),
+    22: Binary AuthenticationData(&'a [u8]) in CONNECT | CONNACK | AUTH;
     /// False asks the server to leave out reason strings and user properties.
-    RequestProblemInformation(bool),
+    23: Byte RequestProblemInformation(bool) in CONNECT;
     /// Seconds by which the will is delayed.
-    WillDelayInterval(u32),
+    24: FourBytes WillDelayInterval(u32) in WILL;
     /// True asks the server for [`Self::ResponseInformation`].
-    RequestResponseInformation(bool),
+    25: Byte RequestResponseInformation(bool) in CONNECT;
     /// From which the client forms its response topics.
-    ResponseInformation(&'a str),
+    26: String ResponseInformation(&'a str) in CONNACK;
     /// Another server to use.
-    ServerReference(&'a str),
+    28: String ServerReference(&'a str) in CONNACK | DISCONNECT;
     /// A reason for people to read.
-    ReasonString(&'a str),
+    31: String ReasonString(&'a str) in CONNACK | ACK | DISCONNECT | AUTH;
     /// How many QoS 1 and 2 messages the sender of this is willing to have in flight; not 0.
-    ReceiveMaximum(u16),
+    33: TwoBytes ReceiveMaximum(u16) in CONNECT | CONNACK;
     /// The highest topic alias that the sender of this accepts.
-    TopicAliasMaximum(u16),
+    34: TwoBytes TopicAliasMaximum(u16) in CONNECT | CONNACK;
     /// A number, not 0, that stands for the topic.
-    TopicAlias(u16),
+    35: TwoBytes TopicAlias(u16) in PUBLISH;
     /// The highest QoS that the server accepts: 0 or 1.
-    MaximumQoS(QoS),
+    36: Byte MaximumQoS(QoS) in CONNACK;
     /// False if the server has no retained messages.
-    RetainAvailable(bool),
-    /// A name and a value that mean what the application wants.
-    UserProperty(&'a str, &'a str),
+    37: Byte RetainAvailable(bool) in CONNACK;
     /// The largest packet, in bytes, that the sender of this accepts; not 0.
-    MaximumPacketSize(u32),
+    39: FourBytes MaximumPacketSize(u32) in CONNECT | CONNACK;
     /// False if the server has no wildcard subscriptions.
-    WildcardSubscriptionAvailable(bool),
+    40: Byte WildcardSubscriptionAvailable(bool) in CONNACK;
     /// False if the server has no subscription identifiers.
-    SubscriptionIdentifierAvailable(bool),
+    41: Byte SubscriptionIdentifierAvailable(bool) in CONNACK;
     /// False if the server has no shared subscriptions.
-    SharedSubscriptionAvailable(bool),
+    42: Byte SharedSubscriptionAvailable(bool) in CONNACK;
 }
 
-impl Property<'_> {
-    const fn id(&self) -> u8 {
-        match self {
-            Self::PayloadFormatIndicator(_) => 1,
-            Self::MessageExpiryInterval(_) => 2,
-            Self::ContentType(_) => 3,
-            Self::ResponseTopic(_) => 8,
-            Self::CorrelationData(_) => 9,
-            Self::SubscriptionIdentifier(_) => 11,
-            Self::SessionExpiryInterval(_) => 17,
-            Self::AssignedClientIdentifier(_) => 18,
-            Self::ServerKeepAlive(_) => 19,
-            Self::AuthenticationMethod(_) => 21,
-            Self::AuthenticationData(_) => 22,
-            Self::RequestProblemInformation(_) => 23,
-            Self::WillDelayInterval(_) => 24,
-            Self::RequestResponseInformation(_) => 25,
-            Self::ResponseInformation(_) => 26,
-            Self::ServerReference(_) => 28,
-            Self::ReasonString(_) => 31,
-            Self::ReceiveMaximum(_) => 33,
-            Self::TopicAliasMaximum(_) => 34,
-            Self::TopicAlias(_) => 35,
-            Self::MaximumQoS(_) => 36,
-            Self::RetainAvailable(_) => 37,
-            Self::UserProperty(..) => 38,
-            Self::MaximumPacketSize(_) => 39,
-            Self::WildcardSubscriptionAvailable(_) => 40,
-            Self::SubscriptionIdentifierAvailable(_) => 41,
-            Self::SharedSubscriptionAvailable(_) => 42,
-        }
-    }
+/// The data types of properties, in the words of the standard (1.5).
+#[derive(Clone, Copy)]
+enum Kind {
+    /// 0 or 1, for all that there are.
+    Byte,
+    TwoBytes,
+    FourBytes,
+    VariableBytes,
+    String,
+    /// A string that is a topic name.
+    Topic,
+    Binary,
+    Pair,
+}
 
-    /// The packets that this property belongs to (table 2-4 of the standard).
-    const fn places(&self) -> u16 {
-        use Place as P;
-        match self {
-            Self::PayloadFormatIndicator(_)
-            | Self::MessageExpiryInterval(_)
-            | Self::ContentType(_)
-            | Self::ResponseTopic(_)
-            | Self::CorrelationData(_) => P::Publish as u16 | P::Will as u16,
-            Self::SubscriptionIdentifier(_) => P::Publish as u16 | P::Subscribe as u16,
-            Self::SessionExpiryInterval(_) => {
-                P::Connect as u16 | P::ConnAck as u16 | P::Disconnect as u16
-            }
-            Self::AuthenticationMethod(_) | Self::AuthenticationData(_) => {
-                P::Connect as u16 | P::ConnAck as u16 | P::Auth as u16
-            }
-            Self::RequestProblemInformation(_) | Self::RequestResponseInformation(_) => {
-                P::Connect as u16
-            }
-            Self::WillDelayInterval(_) => P::Will as u16,
-            Self::ServerReference(_) => P::ConnAck as u16 | P::Disconnect as u16,
-            Self::ReasonString(_) => {
-                P::ConnAck as u16 | P::Ack as u16 | P::Disconnect as u16 | P::Auth as u16
-            }
-            Self::ReceiveMaximum(_) | Self::TopicAliasMaximum(_) | Self::MaximumPacketSize(_) => {
-                P::Connect as u16 | P::ConnAck as u16
-            }
-            Self::TopicAlias(_) => P::Publish as u16,
-            Self::UserProperty(..) => u16::MAX,
-            Self::AssignedClientIdentifier(_)
-            | Self::ServerKeepAlive(_)
-            | Self::ResponseInformation(_)
-            | Self::MaximumQoS(_)
-            | Self::RetainAvailable(_)
-            | Self::WildcardSubscriptionAvailable(_)
-            | Self::SubscriptionIdentifierAvailable(_)
-            | Self::SharedSubscriptionAvailable(_) => P::ConnAck as u16,
+/// A value of any of these types.
+#[derive(Default)]
+struct Value<'a> {
+    number: u32,
+    text: &'a str,
+    second: &'a str,
+    bytes: &'a [u8],
+}
+
+impl From<&Value<'_>> for bool {
+    fn from(value: &Value<'_>) -> Self {
+        value.number != 0
+    }
+}
+
+impl From<&Value<'_>> for QoS {
+    fn from(value: &Value<'_>) -> Self {
+        if value.number == 0 {
+            Self::AtMostOnce
+        } else {
+            Self::AtLeastOnce
         }
     }
 }
 
-fn flag(i: &[u8]) -> Parsed<'_, bool> {
-    match be_u8(i)? {
-        (i, 0) => Ok((i, false)),
-        (i, 1) => Ok((i, true)),
-        _ => fail(DecodeError::PropertyValue),
+impl From<&Value<'_>> for u16 {
+    fn from(value: &Value<'_>) -> Self {
+        let [.., high, low] = value.number.to_be_bytes();
+        Self::from_be_bytes([high, low])
+    }
+}
+
+impl From<&Value<'_>> for u32 {
+    fn from(value: &Value<'_>) -> Self {
+        value.number
+    }
+}
+
+impl<'a> From<&Value<'a>> for &'a str {
+    fn from(value: &Value<'a>) -> Self {
+        value.text
+    }
+}
+
+impl<'a> From<&Value<'a>> for &'a [u8] {
+    fn from(value: &Value<'a>) -> Self {
+        value.bytes
     }
 }
 
 impl<'a> Sealed<'a> for Property<'a> {
-    fn parse(i: &'a [u8]) -> Parsed<'a, Self> {
-        fn map<'a, T>(
-            parsed: Parsed<'a, T>,
-            property: impl FnOnce(T) -> Property<'a>,
-        ) -> Parsed<'a, Property<'a>> {
-            let (i, value) = parsed?;
-            Ok((i, property(value)))
-        }
-        /// Numbers that must not be zero.
-        fn not_zero<T: Default + PartialEq>(
-            parsed: Parsed<'_, T>,
-            otherwise: DecodeError,
-        ) -> Parsed<'_, T> {
-            match parsed? {
-                (_, value) if value == T::default() => fail(otherwise),
-                parsed => Ok(parsed),
+    fn read(r: &mut Reader<'a>) -> Self {
+        let id = r.u8();
+        let mut value = Value::default();
+        match KINDS.get(usize::from(id)).copied().flatten() {
+            Some(Kind::Byte) => {
+                value.number = r.u8().into();
+                r.require(value.number <= 1, DecodeError::PropertyValue);
             }
-        }
-
-        let (i, id) = be_u8(i)?;
-        match id {
-            1 => map(flag(i), Self::PayloadFormatIndicator),
-            2 => map(be_u32(i), Self::MessageExpiryInterval),
-            3 => map(string(i), Self::ContentType),
-            8 => match string(i)? {
-                (i, topic) if TopicName::new(topic).is_ok() => Ok((i, Self::ResponseTopic(topic))),
-                _ => fail(DecodeError::TopicName),
-            },
-            9 => map(binary(i), Self::CorrelationData),
-            11 => map(
-                not_zero(var_int(i), DecodeError::PropertyValue),
-                Self::SubscriptionIdentifier,
-            ),
-            17 => map(be_u32(i), Self::SessionExpiryInterval),
-            18 => map(string(i), Self::AssignedClientIdentifier),
-            19 => map(be_u16(i), Self::ServerKeepAlive),
-            21 => map(string(i), Self::AuthenticationMethod),
-            22 => map(binary(i), Self::AuthenticationData),
-            23 => map(flag(i), Self::RequestProblemInformation),
-            24 => map(be_u32(i), Self::WillDelayInterval),
-            25 => map(flag(i), Self::RequestResponseInformation),
-            26 => map(string(i), Self::ResponseInformation),
-            28 => map(string(i), Self::ServerReference),
-            31 => map(string(i), Self::ReasonString),
-            33 => map(
-                not_zero(be_u16(i), DecodeError::PropertyValue),
-                Self::ReceiveMaximum,
-            ),
-            34 => map(be_u16(i), Self::TopicAliasMaximum),
-            35 => map(
-                not_zero(be_u16(i), DecodeError::TopicAlias),
-                Self::TopicAlias,
-            ),
-            36 => map(flag(i), |one| {
-                Self::MaximumQoS(if one {
-                    QoS::AtLeastOnce
-                } else {
-                    QoS::AtMostOnce
-                })
-            }),
-            37 => map(flag(i), Self::RetainAvailable),
-            38 => {
-                let (i, name) = string(i)?;
-                map(string(i), |value| Self::UserProperty(name, value))
+            Some(Kind::TwoBytes) => value.number = r.u16().into(),
+            Some(Kind::FourBytes) => value.number = r.u32(),
+            Some(Kind::VariableBytes) => value.number = r.var_int(),
+            Some(Kind::String) => value.text = r.string(),
+            Some(Kind::Topic) => value.text = r.topic_name(),
+            Some(Kind::Binary) => value.bytes = r.binary(),
+            Some(Kind::Pair) => {
+                value.text = r.string();
+                value.second = r.string();
             }
-            39 => map(
-                not_zero(be_u32(i), DecodeError::PropertyValue),
-                Self::MaximumPacketSize,
-            ),
-            40 => map(flag(i), Self::WildcardSubscriptionAvailable),
-            41 => map(flag(i), Self::SubscriptionIdentifierAvailable),
-            42 => map(flag(i), Self::SharedSubscriptionAvailable),
-            _ => fail(DecodeError::PropertyNotAllowed),
+            None => r.fail(DecodeError::PropertyNotAllowed),
         }
+        let property = Self::from_value(id, &value);
+        match property {
+            Self::TopicAlias(0) => r.fail(DecodeError::TopicAlias),
+            Self::SubscriptionIdentifier(0)
+            | Self::ReceiveMaximum(0)
+            | Self::MaximumPacketSize(0) => r.fail(DecodeError::PropertyValue),
+            _ => {}
+        }
+        property
     }
 
     fn put(&self, out: &mut Writer<'_>) {
@@ -245,14 +234,7 @@ impl<'a> Sealed<'a> for Property<'a> {
             | Self::ResponseInformation(text)
             | Self::ServerReference(text)
             | Self::ReasonString(text) => out.string(text),
-            Self::ResponseTopic(topic) => {
-                out.check(|| {
-                    TopicName::new(topic)
-                        .map(drop)
-                        .or(Err(EncodeError::TopicName))
-                });
-                out.binary(topic.as_bytes());
-            }
+            Self::ResponseTopic(topic) => out.topic_name(topic),
             Self::CorrelationData(data) | Self::AuthenticationData(data) => out.binary(data),
             Self::SubscriptionIdentifier(id) => {
                 out.require(id != 0 && id <= MAX_REMAINING_LENGTH, value);
@@ -336,11 +318,15 @@ impl Checker {
         Self { place, seen: 0 }
     }
 
-    const fn admit(&mut self, property: &Property<'_>) -> Result<(), Fault> {
-        if property.places() & self.place as u16 == 0 {
+    fn admit(&mut self, property: &Property<'_>) -> Result<(), Fault> {
+        let id = property.id();
+        if PLACES
+            .get(usize::from(id))
+            .is_none_or(|places| places & self.place as u16 == 0)
+        {
             return Err(Fault::NotAllowed);
         }
-        let bit = 1 << property.id();
+        let bit = 1 << id;
         let repeatable = match property {
             Property::UserProperty(..) => true,
             // A message carries one for each subscription that it matched [MQTT-3.3.4-4].
@@ -363,27 +349,27 @@ impl Checker {
 }
 
 /// Reads a property list with its length; before 5.0 there is none.
-pub(super) fn properties(i: &[u8], place: Place, version: Version) -> Parsed<'_, Properties<'_>> {
-    if !version.is_v5() {
-        return Ok((i, Properties::EMPTY));
+pub(super) fn properties<'a>(r: &mut Reader<'a>, place: Place) -> Properties<'a> {
+    if !r.version.is_v5() {
+        return Properties::EMPTY;
     }
-    let (i, len) = var_int(i)?;
-    let (i, raw) = take(len)(i)?;
-    if !raw.is_empty() {
-        let mut checker = Checker::new(place);
-        let mut rest = raw;
-        while !rest.is_empty() {
-            let (next, property) = Property::parse(rest)?;
-            checker
-                .admit(&property)
-                .map_err(|fault| nom::Err::Error(fault.into()))?;
-            rest = next;
+    let len = r.var_int();
+    let raw = r.take(len as usize);
+    let mut list = Reader::new(raw, r.version);
+    let mut checker = Checker::new(place);
+    while !list.is_empty() {
+        let property = Property::read(&mut list);
+        if let Err(fault) = checker.admit(&property) {
+            list.fail(fault.into());
         }
-        checker
-            .finish()
-            .map_err(|fault| nom::Err::Error(fault.into()))?;
     }
-    Ok((i, Properties::from_checked(raw)))
+    if let Err(fault) = checker.finish() {
+        list.fail(fault.into());
+    }
+    if let Err(error) = list.result() {
+        r.fail(error);
+    }
+    Properties::from_checked(raw)
 }
 
 /// Writes a property list with its length; before 5.0 there must be none.
@@ -391,19 +377,18 @@ pub(super) fn put_properties(properties: &Properties<'_>, place: Place, out: &mu
     if !out.version.is_v5() {
         return out.require(properties.is_empty(), EncodeError::Version);
     }
-    if properties.is_empty() {
-        return out.u8(0);
+    let mut count = out.count_part();
+    let mut checker = Checker::new(place);
+    for property in properties {
+        if let Err(fault) = checker.admit(&property) {
+            count.require(false, fault.into());
+        }
+        property.put(&mut count);
     }
-    out.check(|| {
-        let mut checker = Checker::new(place);
-        properties
-            .iter()
-            .try_for_each(|property| checker.admit(&property))?;
-        Ok(checker.finish()?)
-    });
-    let mut count = Writer::count(out.version);
-    properties.put(&mut count);
+    if let Err(fault) = checker.finish() {
+        count.require(false, fault.into());
+    }
     // A length beyond u32 also exceeds the packet's limit, which the caller checks.
     out.var_int(u32::try_from(count.len()).unwrap_or(u32::MAX));
-    properties.put(out);
+    out.part(&count, |out| properties.put(out));
 }

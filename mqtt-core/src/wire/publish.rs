@@ -1,6 +1,6 @@
 use super::frame::Body;
-use super::parse::{Parsed, fail, string, var_int_prefix};
 use super::property::{Place, properties, put_properties};
+use super::reader::{Reader, var_int_prefix};
 use super::writer::Writer;
 use super::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, Property, QoS, TopicName, Version,
@@ -42,48 +42,32 @@ impl<'a> Publish<'a> {
         }
     }
 
-    /// Reads everything before the payload; what is left of `i` is payload.
-    pub(crate) fn parse_head(flags: u8, i: &'a [u8], version: Version) -> Parsed<'a, Self> {
-        let Some(qos) = QoS::from_u8(flags >> 1 & 0b11) else {
-            return fail(DecodeError::QoS);
-        };
-        let dup = flags & 0b1000 != 0;
-        if dup && qos == QoS::AtMostOnce && version != Version::V31 {
-            return fail(DecodeError::QoS);
-        }
-        let (i, topic) = string(i)?;
-        let (i, packet_id) = if qos == QoS::AtMostOnce {
-            (i, None)
-        } else {
-            let (i, id) = PacketId::parse(i)?;
-            (i, Some(id))
-        };
-        let (i, properties) = properties(i, Place::Publish, version)?;
+    /// Reads a PUBLISH; what is left after its properties is payload.
+    pub(crate) fn decode(flags: u8, body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(body, version);
+        let qos = QoS::from_u8(flags >> 1 & 0b11);
+        let (dup, is_acknowledged) = (flags & 0b1000 != 0, flags & 0b110 != 0);
+        let fit = qos.is_some() && (!dup || is_acknowledged || version == Version::V31);
+        r.require(fit, DecodeError::QoS);
         let publish = Self {
             dup,
-            qos,
+            qos: qos.unwrap_or_default(),
             retain: flags & 1 != 0,
-            topic,
-            packet_id,
-            properties,
-            payload: &[],
+            topic: r.string(),
+            packet_id: is_acknowledged.then(|| r.packet_id()),
+            properties: properties(&mut r, Place::Publish),
+            payload: r.rest(),
         };
         if publish.topic.is_empty() && version.is_v5() {
-            if publish.topic_alias().is_none() {
-                return fail(DecodeError::NoTopic);
-            }
-        } else if TopicName::new(publish.topic).is_err() {
-            return fail(DecodeError::TopicName);
+            r.require(publish.topic_alias().is_some(), DecodeError::NoTopic);
+        } else {
+            r.require(
+                TopicName::new(publish.topic).is_ok(),
+                DecodeError::TopicName,
+            );
         }
-        Ok((i, publish))
-    }
-
-    pub(crate) fn decode(flags: u8, body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        match Self::parse_head(flags, body, version) {
-            Ok((payload, head)) => Ok(Self { payload, ..head }),
-            Err(nom::Err::Error(error) | nom::Err::Failure(error)) => Err(error),
-            Err(nom::Err::Incomplete(_)) => Err(DecodeError::Truncated),
-        }
+        r.result()?;
+        Ok(publish)
     }
 
     /// A valid topic name, or an alias in its place.

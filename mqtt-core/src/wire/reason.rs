@@ -1,7 +1,7 @@
 use core::fmt;
 
 use super::list::Sealed;
-use super::parse::{Parsed, be_u8, fail};
+use super::reader::Reader;
 use super::writer::Writer;
 use super::{DecodeError, PacketType, Version};
 
@@ -327,21 +327,18 @@ impl ReasonCode {
     }
 
     /// Reads the code of a 5.0 packet, or of SUBACK in any version.
-    pub(super) fn parse_for(i: &[u8], packet: PacketType, version: Version) -> Parsed<'_, Self> {
-        match Self::parse(i)? {
-            (i, code) if code.fits(packet, version) => Ok((i, code)),
-            _ => fail(DecodeError::ReasonCode),
-        }
+    pub(super) fn read_for(r: &mut Reader<'_>, packet: PacketType) -> Self {
+        let code = Self::read(r);
+        r.require(code.fits(packet, r.version), DecodeError::ReasonCode);
+        code
     }
 }
 
-impl Sealed<'_> for ReasonCode {
-    fn parse(i: &[u8]) -> Parsed<'_, Self> {
-        let (i, code) = be_u8(i)?;
-        match Self::from_u8(code) {
-            Some(code) => Ok((i, code)),
-            None => fail(DecodeError::ReasonCode),
-        }
+impl<'a> Sealed<'a> for ReasonCode {
+    fn read(r: &mut Reader<'a>) -> Self {
+        let code = Self::from_u8(r.u8());
+        r.require(code.is_some(), DecodeError::ReasonCode);
+        code.unwrap_or(Self::Success)
     }
 
     fn put(&self, out: &mut Writer<'_>) {

@@ -5,7 +5,7 @@
 
 use super::frame::{Body, FixedHeader, MAX_REMAINING_LENGTH};
 use super::list::Sealed;
-use super::parse::{var_int_len, var_int_prefix};
+use super::reader::{Reader, var_int_len, var_int_prefix};
 use super::writer::Writer;
 use super::{EncodeError, PacketId, PacketType, Property, Publish, Version, head_len, packet_len};
 
@@ -32,7 +32,7 @@ impl Body for Envelope<'_> {
     }
 
     fn put(&self, out: &mut Writer<'_>) {
-        let mut count = Writer::count(out.version);
+        let mut count = out.count_part();
         self.publish.put(&mut count);
         let remaining = count.len().saturating_add(self.payload_len);
         let remaining = u32::try_from(remaining).unwrap_or(u32::MAX);
@@ -114,14 +114,14 @@ fn split_properties<'a>(
     is_it: impl Fn(Property<'a>) -> bool,
 ) -> Option<(&'a [u8], &'a [u8])> {
     let raw = publish.properties.raw()?;
-    let mut rest = raw;
-    loop {
-        let (next, property) = Property::parse(rest).ok()?;
-        if is_it(property) {
-            return raw.split_at_checked(raw.len() - rest.len());
+    let mut r = Reader::new(raw, Version::NEWEST);
+    while !r.is_empty() {
+        let from = r.len();
+        if is_it(Property::read(&mut r)) {
+            return raw.split_at_checked(raw.len() - from);
         }
-        rest = next;
     }
+    None
 }
 
 /// Where the seconds of the Message Expiry Interval stand in a PUBLISH.

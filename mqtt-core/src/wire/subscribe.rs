@@ -1,7 +1,7 @@
 use super::frame::Body;
 use super::list::{List, Sealed};
-use super::parse::{Parsed, all, be_u8, fail, string};
 use super::property::{Place, properties, put_properties};
+use super::reader::Reader;
 use super::writer::Writer;
 use super::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, QoS, ReasonCode, TopicFilter,
@@ -51,6 +51,18 @@ impl<'a> Filter<'a> {
         }
     }
 
+    fn read_for_subscribe(r: &mut Reader<'a>) -> Self {
+        let filter = Self::read(r);
+        let is_new = filter.options() & !0b11 != 0;
+        let is_shared = filter.topic.starts_with("$share/");
+        r.require(r.version.is_v5() || !is_new, DecodeError::ReservedOptions);
+        r.require(
+            !filter.no_local || !is_shared,
+            DecodeError::SubscriptionOptions,
+        );
+        filter
+    }
+
     const fn options(&self) -> u8 {
         self.qos as u8
             | if self.no_local { 1 << 2 } else { 0 }
@@ -60,29 +72,28 @@ impl<'a> Filter<'a> {
 }
 
 impl<'a> Sealed<'a> for Filter<'a> {
-    fn parse(i: &'a [u8]) -> Parsed<'a, Self> {
-        let (i, topic) = <&str>::parse(i)?;
-        let (i, options) = be_u8(i)?;
-        if options & 0b1100_0000 != 0 {
-            return fail(DecodeError::ReservedOptions);
-        }
+    fn read(r: &mut Reader<'a>) -> Self {
+        let topic = <&str>::read(r);
+        let options = r.u8();
+        r.require(options & 0b1100_0000 == 0, DecodeError::ReservedOptions);
         let retain_handling = match options >> 4 {
             0 => RetainHandling::Send,
             1 => RetainHandling::SendIfNew,
             2 => RetainHandling::DoNotSend,
-            _ => return fail(DecodeError::SubscriptionOptions),
+            _ => {
+                r.fail(DecodeError::SubscriptionOptions);
+                RetainHandling::Send
+            }
         };
-        let Some(qos) = QoS::from_u8(options & 0b11) else {
-            return fail(DecodeError::SubscriptionOptions);
-        };
-        let filter = Self {
+        let qos = QoS::from_u8(options & 0b11);
+        r.require(qos.is_some(), DecodeError::SubscriptionOptions);
+        Self {
             topic,
-            qos,
+            qos: qos.unwrap_or_default(),
             no_local: options & 1 << 2 != 0,
             retain_as_published: options & 1 << 3 != 0,
             retain_handling,
-        };
-        Ok((i, filter))
+        }
     }
 
     fn put(&self, out: &mut Writer<'_>) {
@@ -99,11 +110,10 @@ impl<'a> Sealed<'a> for Filter<'a> {
 
 /// A topic filter without options, as UNSUBSCRIBE has them.
 impl<'a> Sealed<'a> for &'a str {
-    fn parse(i: &'a [u8]) -> Parsed<'a, Self> {
-        match string(i)? {
-            (i, filter) if TopicFilter::new(filter).is_ok() => Ok((i, filter)),
-            _ => fail(DecodeError::TopicFilter),
-        }
+    fn read(r: &mut Reader<'a>) -> Self {
+        let filter = r.string();
+        r.require(TopicFilter::new(filter).is_ok(), DecodeError::TopicFilter);
+        filter
     }
 
     fn put(&self, out: &mut Writer<'_>) {
@@ -114,23 +124,6 @@ impl<'a> Sealed<'a> for &'a str {
         });
         out.binary(self.as_bytes());
     }
-}
-
-/// Reads elements to the end of the packet, at least one, each of which must pass `check`.
-fn list<'a, T: Sealed<'a>>(
-    i: &'a [u8],
-    check: impl Fn(&T) -> Result<(), DecodeError>,
-) -> Parsed<'a, List<'a, T>> {
-    if i.is_empty() {
-        return fail(DecodeError::EmptyList);
-    }
-    let mut rest = i;
-    while !rest.is_empty() {
-        let (next, element) = T::parse(rest)?;
-        check(&element).map_err(nom::Err::Error)?;
-        rest = next;
-    }
-    Ok((rest, List::from_checked(i)))
 }
 
 /// SUBSCRIBE: a client asks for messages.
@@ -147,27 +140,14 @@ pub struct Subscribe<'a> {
 
 impl<'a> Subscribe<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        all(PacketId::parse(body).and_then(|(i, packet_id)| {
-            let (i, properties) = properties(i, Place::Subscribe, version)?;
-            let (i, filters) = list(i, |filter: &Filter<'_>| {
-                let shared = filter.topic.starts_with("$share/");
-                if !version.is_v5() && filter.options() & !0b11 != 0 {
-                    return Err(DecodeError::ReservedOptions);
-                }
-                if filter.no_local && shared {
-                    return Err(DecodeError::SubscriptionOptions);
-                }
-                Ok(())
-            })?;
-            Ok((
-                i,
-                Self {
-                    packet_id,
-                    properties,
-                    filters,
-                },
-            ))
-        }))
+        let mut r = Reader::new(body, version);
+        let packet = Self {
+            packet_id: r.packet_id(),
+            properties: properties(&mut r, Place::Subscribe),
+            filters: r.list(Filter::read_for_subscribe),
+        };
+        r.end()?;
+        Ok(packet)
     }
 }
 
@@ -206,31 +186,14 @@ pub struct SubAck<'a> {
 
 impl<'a> SubAck<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        all(PacketId::parse(body).and_then(|(i, packet_id)| {
-            let (i, properties) = properties(i, Place::Ack, version)?;
-            let (i, codes) = list(i, code_check(PacketType::SubAck, version))?;
-            Ok((
-                i,
-                Self {
-                    packet_id,
-                    properties,
-                    codes,
-                },
-            ))
-        }))
-    }
-}
-
-fn code_check(
-    packet: PacketType,
-    version: Version,
-) -> impl Fn(&ReasonCode) -> Result<(), DecodeError> {
-    move |code| {
-        if code.fits(packet, version) {
-            Ok(())
-        } else {
-            Err(DecodeError::ReasonCode)
-        }
+        let mut r = Reader::new(body, version);
+        let packet = Self {
+            packet_id: r.packet_id(),
+            properties: properties(&mut r, Place::Ack),
+            codes: r.list(|r| ReasonCode::read_for(r, PacketType::SubAck)),
+        };
+        r.end()?;
+        Ok(packet)
     }
 }
 
@@ -274,18 +237,14 @@ pub struct Unsubscribe<'a> {
 
 impl<'a> Unsubscribe<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        all(PacketId::parse(body).and_then(|(i, packet_id)| {
-            let (i, properties) = properties(i, Place::Unsubscribe, version)?;
-            let (i, filters) = list(i, |_| Ok(()))?;
-            Ok((
-                i,
-                Self {
-                    packet_id,
-                    properties,
-                    filters,
-                },
-            ))
-        }))
+        let mut r = Reader::new(body, version);
+        let packet = Self {
+            packet_id: r.packet_id(),
+            properties: properties(&mut r, Place::Unsubscribe),
+            filters: r.list(<&str>::read),
+        };
+        r.end()?;
+        Ok(packet)
     }
 }
 
@@ -316,22 +275,18 @@ pub struct UnsubAck<'a> {
 
 impl<'a> UnsubAck<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        all(PacketId::parse(body).and_then(|(i, packet_id)| {
-            let (i, properties) = properties(i, Place::Ack, version)?;
-            let (i, codes) = if version.is_v5() {
-                list(i, code_check(PacketType::UnsubAck, version))?
+        let mut r = Reader::new(body, version);
+        let packet = Self {
+            packet_id: r.packet_id(),
+            properties: properties(&mut r, Place::Ack),
+            codes: if version.is_v5() {
+                r.list(|r| ReasonCode::read_for(r, PacketType::UnsubAck))
             } else {
-                (i, List::EMPTY)
-            };
-            Ok((
-                i,
-                Self {
-                    packet_id,
-                    properties,
-                    codes,
-                },
-            ))
-        }))
+                List::EMPTY
+            },
+        };
+        r.end()?;
+        Ok(packet)
     }
 }
 

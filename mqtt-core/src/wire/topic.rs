@@ -57,7 +57,7 @@ impl<'a> TopicName<'a> {
             .fold(false, |bad, b| bad | (b == 0) | (b == b'+') | (b == b'#'));
         if !bad {
             Ok(Self(name))
-        } else if super::parse::has_nul(name) {
+        } else if super::reader::has_nul(name) {
             Err(TopicError::NulCharacter)
         } else {
             Err(TopicError::Wildcard)
@@ -85,7 +85,7 @@ impl<'a> TopicFilter<'a> {
     /// Names the rule that `filter` breaks.
     pub fn new(filter: &'a str) -> Result<Self, TopicError> {
         check_length(filter)?;
-        if super::parse::has_nul(filter) {
+        if super::reader::has_nul(filter) {
             return Err(TopicError::NulCharacter);
         }
         let checked = Self(filter);

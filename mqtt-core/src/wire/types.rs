@@ -1,9 +1,6 @@
 use core::fmt;
 use core::num::NonZeroU16;
 
-use super::DecodeError;
-use super::parse::{Parsed, be_u16, fail};
-
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -112,14 +109,6 @@ impl PacketId {
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0.get()
-    }
-
-    pub(super) fn parse(i: &[u8]) -> Parsed<'_, Self> {
-        let (i, id) = be_u16(i)?;
-        match Self::new(id) {
-            Some(id) => Ok((i, id)),
-            None => fail(DecodeError::PacketIdZero),
-        }
     }
 }
 

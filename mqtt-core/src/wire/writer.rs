@@ -7,15 +7,17 @@
 
 use core::mem;
 
-use super::parse::has_nul;
-use super::{EncodeError, Version};
+use super::reader::has_nul;
+use super::{EncodeError, TopicName, Version};
 
 pub(crate) struct Writer<'a> {
     /// The version to write in; CONNECT sets its own.
     pub(super) version: Version,
     /// What is left of the packet's place; `None` in the first pass.
     buffer: Option<&'a mut [u8]>,
+    /// The number of bytes in the first pass.
     len: usize,
+    checks: bool,
     error: Option<EncodeError>,
 }
 
@@ -26,6 +28,7 @@ impl<'a> Writer<'a> {
             version,
             buffer: None,
             len: 0,
+            checks: true,
             error: None,
         }
     }
@@ -36,8 +39,26 @@ impl<'a> Writer<'a> {
             version,
             buffer: Some(buffer),
             len: 0,
+            checks: false,
             error: None,
         }
+    }
+
+    /// Counts a part whose length stands before it. It is checked in the first pass only.
+    pub(super) const fn count_part(&self) -> Writer<'static> {
+        Writer {
+            checks: self.checks,
+            ..Writer::count(self.version)
+        }
+    }
+
+    /// The part that was counted, as `put` writes it.
+    pub(super) fn part(&mut self, counted: &Writer<'_>, put: impl FnOnce(&mut Self)) {
+        if self.buffer.is_some() {
+            return put(self);
+        }
+        self.len = self.len.saturating_add(counted.len);
+        self.error = self.error.or(counted.error);
     }
 
     /// The number of bytes so far, however many they are.
@@ -51,15 +72,21 @@ impl<'a> Writer<'a> {
 
     /// A check that the packet must pass to be encodable; made by the first pass only.
     pub(super) fn check(&mut self, check: impl FnOnce() -> Result<(), EncodeError>) {
-        if self.error.is_none() && self.buffer.is_none() {
+        if self.error.is_none() && self.checks {
             self.error = check().err();
         }
     }
 
     pub(super) fn require(&mut self, holds: bool, otherwise: EncodeError) {
-        if !holds && self.error.is_none() {
-            self.error = Some(otherwise);
+        if !holds {
+            self.fail(otherwise);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fail(&mut self, error: EncodeError) {
+        self.error = self.error.or(Some(error));
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
@@ -102,6 +129,14 @@ impl<'a> Writer<'a> {
         self.require(len.is_ok(), EncodeError::FieldTooLong);
         self.u16(len.unwrap_or(u16::MAX));
         self.bytes(bytes);
+    }
+
+    pub(super) fn topic_name(&mut self, topic: &str) {
+        self.check(|| match TopicName::new(topic) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(EncodeError::TopicName),
+        });
+        self.binary(topic.as_bytes());
     }
 
     pub(super) fn string(&mut self, text: &str) {

@@ -1,0 +1,174 @@
+//! What a decoder reads from.
+//!
+//! A [`Reader`] sees only bytes of one packet, whole, so running out of bytes is an error here;
+//! that a packet has not arrived in full is decided before, from its fixed header.
+//!
+//! It keeps the first objection and then has nothing left to read. So a decoder is a list of
+//! fields, without a way out after each, and asks at its [end](Reader::end) whether all went well.
+
+use core::num::NonZeroU16;
+
+use nom::IResult;
+use nom::bytes::complete::take;
+
+use super::{DecodeError, List, PacketId, TopicName, Version};
+
+pub(crate) struct Reader<'a> {
+    /// The version to read in; CONNECT names its own.
+    pub(super) version: Version,
+    rest: &'a [u8],
+    error: Option<DecodeError>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(bytes: &'a [u8], version: Version) -> Self {
+        Self {
+            version,
+            rest: bytes,
+            error: None,
+        }
+    }
+
+    /// Whether all went well so far.
+    pub(super) fn result(&self) -> Result<(), DecodeError> {
+        self.error.map_or(Ok(()), Err)
+    }
+
+    /// Whether all went well and nothing is left.
+    pub(super) fn end(&mut self) -> Result<(), DecodeError> {
+        self.require(self.is_empty(), DecodeError::TrailingBytes);
+        self.result()
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn fail(&mut self, error: DecodeError) {
+        self.error = self.error.or(Some(error));
+        self.rest = &[];
+    }
+
+    pub(super) fn require(&mut self, holds: bool, otherwise: DecodeError) {
+        if !holds {
+            self.fail(otherwise);
+        }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.rest.len()
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// All that is left.
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.rest)
+    }
+
+    pub(super) fn take(&mut self, len: usize) -> &'a [u8] {
+        let taken: IResult<_, _, DecodeError> = take(len)(self.rest);
+        if let Ok((rest, taken)) = taken {
+            self.rest = rest;
+            taken
+        } else {
+            self.fail(DecodeError::Truncated);
+            &[]
+        }
+    }
+
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        self.take(N).first_chunk().copied().unwrap_or([0; N])
+    }
+
+    pub(super) fn u8(&mut self) -> u8 {
+        let [byte] = self.array();
+        byte
+    }
+
+    pub(super) fn u16(&mut self) -> u16 {
+        u16::from_be_bytes(self.array())
+    }
+
+    pub(super) fn u32(&mut self) -> u32 {
+        u32::from_be_bytes(self.array())
+    }
+
+    /// A variable byte integer of 5.0 in its shortest form `[MQTT-1.5.5-1]`.
+    pub(super) fn var_int(&mut self) -> u32 {
+        match var_int_prefix(self.rest) {
+            Some(Ok((value, len))) if len == var_int_len(value) => {
+                self.take(len);
+                return value;
+            }
+            Some(_) => self.fail(DecodeError::VariableByteInteger),
+            None => self.fail(DecodeError::Truncated),
+        }
+        0
+    }
+
+    pub(super) fn binary(&mut self) -> &'a [u8] {
+        let len = self.u16();
+        self.take(len.into())
+    }
+
+    pub(super) fn string(&mut self) -> &'a str {
+        let text = core::str::from_utf8(self.binary());
+        self.require(text.is_ok(), DecodeError::Utf8);
+        let text = text.unwrap_or_default();
+        self.require(!has_nul(text), DecodeError::NulCharacter);
+        text
+    }
+
+    pub(super) fn topic_name(&mut self) -> &'a str {
+        let topic = self.string();
+        self.require(TopicName::new(topic).is_ok(), DecodeError::TopicName);
+        topic
+    }
+
+    pub(super) fn packet_id(&mut self) -> PacketId {
+        let id = PacketId::new(self.u16());
+        self.require(id.is_some(), DecodeError::PacketIdZero);
+        id.unwrap_or(PacketId::from(NonZeroU16::MIN))
+    }
+
+    /// Elements to the end of the packet, at least one, as `element` reads them.
+    pub(super) fn list<T>(&mut self, element: impl Fn(&mut Self) -> T) -> List<'a, T> {
+        let raw = self.rest;
+        self.require(!raw.is_empty(), DecodeError::EmptyList);
+        while !self.is_empty() {
+            element(self);
+        }
+        List::from_checked(raw)
+    }
+}
+
+/// Without an early exit, so that it compiles to vector instructions.
+pub(super) fn has_nul(text: &str) -> bool {
+    text.bytes().fold(false, |found, byte| found | (byte == 0))
+}
+
+/// The variable byte integer at the front of `i` with its length, `None` when it is cut off.
+pub(super) fn var_int_prefix(i: &[u8]) -> Option<Result<(u32, usize), DecodeError>> {
+    let mut value = 0;
+    for (at, &byte) in i.iter().take(4).enumerate() {
+        value |= u32::from(byte & 0x7F) << (7 * at);
+        if byte < 0x80 {
+            return Some(Ok((value, at + 1)));
+        }
+    }
+    if i.len() < 4 {
+        None
+    } else {
+        Some(Err(DecodeError::VariableByteInteger))
+    }
+}
+
+pub(super) const fn var_int_len(value: u32) -> usize {
+    match value {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
+    }
+}
