@@ -12,6 +12,15 @@ const FREQUENCY: u32 = 25_000_000;
 
 static MILLIS: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
 
+type Hook = Option<fn()>;
+
+static ON_TICK: Mutex<Cell<Hook>> = Mutex::new(Cell::new(None));
+
+/// Calls this with each millisecond, from the interrupt.
+pub fn on_tick(call: fn()) {
+    critical_section::with(|section| ON_TICK.borrow(section).set(Some(call)));
+}
+
 /// Milliseconds since the start.
 pub fn now() -> u64 {
     critical_section::with(|section| MILLIS.borrow(section).get())
@@ -27,8 +36,12 @@ pub(crate) fn start(mut syst: SYST) {
 
 #[exception]
 fn SysTick() {
-    critical_section::with(|section| {
+    let on_tick = critical_section::with(|section| {
         let millis = MILLIS.borrow(section);
         millis.set(millis.get() + 1);
+        ON_TICK.borrow(section).get()
     });
+    if let Some(call) = on_tick {
+        call();
+    }
 }

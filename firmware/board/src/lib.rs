@@ -10,7 +10,7 @@ mod kept;
 mod semihosting;
 mod serial;
 
-pub use clock::now;
+pub use clock::{now, on_tick};
 pub use kept::kept;
 pub use semihosting::{Console, command_line, exit};
 pub use serial::{Serial, wake_on_received, wake_on_room};
