@@ -20,7 +20,7 @@ pub(crate) struct Message {
 
 /// A program, killed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Program(Child);
+pub(crate) struct Program(pub Child);
 
 impl Program {
     /// Waits until it has ended; true if with success.

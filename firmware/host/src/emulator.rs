@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
-use testkit::machine::wait_for;
+use testkit::machine::{PATIENCE, wait_for};
 
-use crate::task::Event;
-use crate::task::Events;
+use crate::clients::Program;
+use crate::task::{Event, Events};
 
 /// A program for an emulated board.
 #[derive(Debug)]
@@ -49,10 +49,10 @@ impl Image {
     }
 }
 
-/// A running emulator, killed when it is dropped.
+/// A running emulator.
 #[derive(Debug)]
 pub(crate) struct Emulator {
-    child: Child,
+    program: Program,
     /// The other end of its serial port.
     pub line: TcpStream,
     monitor: BufReader<TcpStream>,
@@ -76,7 +76,7 @@ impl Emulator {
             semihosting += ",arg=";
             semihosting += word;
         }
-        let mut child = Command::new(program)
+        let child = Command::new(program)
             .args(machine)
             .args(["-display", "none", "-monitor", "none"])
             .args(["-serial", &port(&line)?, "-qmp", &port(&monitor)?])
@@ -87,6 +87,8 @@ impl Emulator {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
+        let mut program = Program(child);
+        let child = &mut program.0;
         let outputs: [Option<Box<dyn Read + Send>>; 2] = [
             child.stdout.take().map(|stdout| Box::new(stdout) as _),
             child.stderr.take().map(|stderr| Box::new(stderr) as _),
@@ -100,12 +102,15 @@ impl Emulator {
                 events.send(Event::ConsoleClosed).ok();
             });
         }
-        let line = accept(&line, &mut child)?;
-        let monitor = BufReader::new(accept(&monitor, &mut child)?);
+        let line = accept(&line, child)?;
+        let monitor = accept(&monitor, child)?;
+        monitor
+            .set_read_timeout(Some(PATIENCE))
+            .map_err(|error| error.to_string())?;
         let mut emulator = Self {
-            child,
+            program,
             line,
-            monitor,
+            monitor: BufReader::new(monitor),
         };
         emulator
             .command("qmp_capabilities")
@@ -121,7 +126,7 @@ impl Emulator {
     /// Waits until it has ended.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         wait_for("the emulator to end", || {
-            self.child.try_wait().ok().flatten()
+            self.program.0.try_wait().ok().flatten()
         })
     }
 
@@ -141,13 +146,6 @@ impl Emulator {
     }
 }
 
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn accept(listener: &TcpListener, child: &mut Child) -> Result<TcpStream, String> {
     listener.set_nonblocking(true).map_err(|e| e.to_string())?;
     wait_for("the emulator to connect", || match listener.accept() {
@@ -158,6 +156,11 @@ fn accept(listener: &TcpListener, child: &mut Child) -> Result<TcpStream, String
         },
         Err(error) => Some(Err(error)),
     })
-    .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
+    .and_then(|stream| {
+        stream.set_nodelay(true)?;
+        // An image that hangs takes nothing, and a monitor that hangs says nothing.
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    })
     .map_err(|error| error.to_string())
 }

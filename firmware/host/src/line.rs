@@ -8,6 +8,7 @@ use std::thread;
 
 use modem::{Decoder, Item, Kind as Sign, encode};
 use mqtt_core::wire::{FixedHeader, PacketType, Version};
+use testkit::machine::PATIENCE;
 
 use crate::emulator::Emulator;
 use crate::plan::{Fault, From, Kind, Plan};
@@ -127,6 +128,7 @@ impl Line {
         self.trace.push(format!("call {number}"));
         let stream = TcpStream::connect(self.server)?;
         stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(PATIENCE))?;
         let own = stream.try_clone()?;
         read_all(own, &self.events, move |bytes| Event::Server(number, bytes));
         self.call = Some(Call {
