@@ -1,10 +1,8 @@
 use core::fmt;
 use core::ops::Range;
 
-use edge_ws::{FrameHeader, FrameType};
-
 use crate::FrameError;
-use crate::frame::{self, MAX_CONTROL, MAX_RECEIVED_HEADER};
+use crate::frame::{self, FrameType, Header, MAX_CONTROL, MAX_RECEIVED_HEADER};
 
 /// A frame limit that every MQTT packet is below: 1 GiB.
 ///
@@ -143,8 +141,7 @@ impl Engine {
 
     fn next(&mut self, input: &[u8]) -> Result<Received, FrameError> {
         let mut at = 0;
-        while at < input.len() {
-            let rest = &input[at..];
+        while let Some(rest) = input.get(at..).filter(|rest| !rest.is_empty()) {
             if self.left == 0 {
                 let (n, header) = self.header(rest)?;
                 at += n;
@@ -166,8 +163,7 @@ impl Engine {
                     Payload::Pong => {}
                     Payload::Ping | Payload::Close => {
                         // It fits, since the length of control frames was checked.
-                        self.body[self.body_len..][..n].copy_from_slice(&rest[..n]);
-                        self.body_len += n;
+                        append(&mut self.body, &mut self.body_len, rest.get(..n));
                     }
                 }
             }
@@ -187,10 +183,11 @@ impl Engine {
     }
 
     /// Takes from `input` what belongs to the next header, and returns it when it is complete.
-    fn header(&mut self, input: &[u8]) -> Result<(usize, Option<FrameHeader>), FrameError> {
+    fn header(&mut self, input: &[u8]) -> Result<(usize, Option<Header>), FrameError> {
         let mut at = 0;
         loop {
-            match frame::parse(&self.header[..self.header_len], self.max_frame)? {
+            let header = self.header.get(..self.header_len).unwrap_or_default();
+            match frame::parse(header, self.max_frame)? {
                 Ok(header) => {
                     self.header_len = 0;
                     return Ok((at, Some(header)));
@@ -198,8 +195,8 @@ impl Engine {
                 Err(_) if at == input.len() => return Ok((at, None)),
                 Err(missing) => {
                     let n = missing.min(input.len() - at);
-                    self.header[self.header_len..][..n].copy_from_slice(&input[at..][..n]);
-                    self.header_len += n;
+                    let piece = input.get(at..).and_then(|rest| rest.get(..n));
+                    append(&mut self.header, &mut self.header_len, piece);
                     at += n;
                 }
             }
@@ -207,19 +204,15 @@ impl Engine {
     }
 
     /// Begins a frame.
-    fn begin(&mut self, header: &FrameHeader) -> Result<(), FrameError> {
+    fn begin(&mut self, header: &Header) -> Result<(), FrameError> {
         self.payload = match header.frame_type {
-            FrameType::Text(_) | FrameType::Binary(_) if self.fragmented => {
+            FrameType::Text | FrameType::Binary if self.fragmented => {
                 return Err(FrameError::Interleaved);
             }
-            FrameType::Text(_) => return Err(FrameError::Text),
-            FrameType::Binary(fragmented) => {
-                self.fragmented = fragmented;
-                Payload::Data
-            }
-            FrameType::Continue(_) if !self.fragmented => return Err(FrameError::Continuation),
-            FrameType::Continue(last) => {
-                self.fragmented = !last;
+            FrameType::Text => return Err(FrameError::Text),
+            FrameType::Continuation if !self.fragmented => return Err(FrameError::Continuation),
+            FrameType::Binary | FrameType::Continuation => {
+                self.fragmented = !header.last;
                 Payload::Data
             }
             FrameType::Ping => Payload::Ping,
@@ -243,13 +236,17 @@ impl Engine {
                 Ok(Some(Event::Ping))
             }
             Payload::Close => {
-                let code = close_code(&self.body[..self.body_len])?;
+                let code = close_code(self.body())?;
                 self.receiving = Receiving::Closed(code);
                 self.close_with(code);
                 Ok(Some(Event::Closed))
             }
             Payload::Ping | Payload::Pong | Payload::Data => Ok(None),
         }
+    }
+
+    fn body(&self) -> &[u8] {
+        self.body.get(..self.body_len).unwrap_or_default()
     }
 
     /// Says that the connection has ended and no more input will come.
@@ -313,10 +310,10 @@ impl Engine {
             return Err(Closed);
         }
         let taken = frame::payload_for(payload.len(), out.len());
-        if taken == 0 {
+        let Some(payload) = payload.get(..taken).filter(|payload| !payload.is_empty()) else {
             return Ok((0, 0));
-        }
-        let frame = frame::write(FrameType::Binary(false), &payload[..taken], mask, out);
+        };
+        let frame = frame::write(FrameType::Binary, payload, mask, out);
         Ok(frame.map_or((0, 0), |written| (taken, written)))
     }
 
@@ -333,7 +330,7 @@ impl Engine {
     /// [`write_data`](Self::write_data).
     pub fn write_control(&mut self, mask: [u8; 4], out: &mut [u8]) -> usize {
         if self.pong {
-            let pong = frame::write(FrameType::Pong, &self.body[..self.body_len], mask, out);
+            let pong = frame::write(FrameType::Pong, self.body(), mask, out);
             self.pong = pong.is_none();
             return pong.unwrap_or(0);
         }
@@ -366,6 +363,15 @@ impl Engine {
     fn fail(&mut self, error: FrameError) {
         self.receiving = Receiving::Failed(error);
         self.close_with(Some(error.close_code()));
+    }
+}
+
+/// Puts `piece` behind the first `len` bytes of `place`, where there is room for it.
+fn append(place: &mut [u8], len: &mut usize, piece: Option<&[u8]>) {
+    let room = place.get_mut(*len..).unwrap_or_default();
+    for (to, from) in room.iter_mut().zip(piece.unwrap_or_default()) {
+        *to = *from;
+        *len += 1;
     }
 }
 

@@ -1,11 +1,29 @@
 //! Headers of frames, and masking.
 //!
-//! `edge-ws` reads and writes the headers. What it does not look at (the last-frame bit of control
-//! frames, the form of the length) is checked here, so nothing else asks it.
-
-use edge_ws::{Error, FrameHeader, FrameType};
+//! Firmware wants to know that nothing here can panic, so slices are taken with `get`.
 
 use crate::FrameError;
+
+/// What a frame is (5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum FrameType {
+    Continuation = 0,
+    Text = 1,
+    Binary = 2,
+    Close = 8,
+    Ping = 9,
+    Pong = 10,
+}
+
+/// The header of a server's frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) frame_type: FrameType,
+    /// The last frame of its message.
+    pub(crate) last: bool,
+    pub(crate) payload_len: u64,
+}
 
 /// The longest payload of a control frame (5.5).
 pub(crate) const MAX_CONTROL: usize = 125;
@@ -14,44 +32,61 @@ pub(crate) const MAX_CONTROL: usize = 125;
 pub(crate) const MAX_RECEIVED_HEADER: usize = 10;
 
 /// The longest header of a client's frame.
-pub(crate) const MAX_SENT_HEADER: usize = FrameHeader::MAX_LEN;
+pub(crate) const MAX_SENT_HEADER: usize = 14;
 
 /// Reads the header of a server's frame, or says how many bytes more it takes to go on.
-pub(crate) fn parse(
-    bytes: &[u8],
-    max_frame: u64,
-) -> Result<Result<FrameHeader, usize>, FrameError> {
+pub(crate) fn parse(bytes: &[u8], max_frame: u64) -> Result<Result<Header, usize>, FrameError> {
     // The first two bytes are judged before the rest of the header is waited for.
-    if let &[first, second, ..] = bytes {
-        let opcode = first & 0x0f;
-        if first & 0x70 != 0 {
-            return Err(FrameError::ReservedBits);
-        }
-        if matches!(opcode, 3..=7 | 11..) {
-            return Err(FrameError::Opcode(opcode));
-        }
-        if second & 0x80 != 0 {
-            return Err(FrameError::Masked);
-        }
-        if opcode >= 8 && first & 0x80 == 0 {
+    let &[first, second, ref rest @ ..] = bytes else {
+        return Ok(Err(2 - bytes.len()));
+    };
+    if first & 0x70 != 0 {
+        return Err(FrameError::ReservedBits);
+    }
+    let last = first & 0x80 != 0;
+    let frame_type = match first & 0x0f {
+        0 => FrameType::Continuation,
+        1 => FrameType::Text,
+        2 => FrameType::Binary,
+        8 => FrameType::Close,
+        9 => FrameType::Ping,
+        10 => FrameType::Pong,
+        opcode => return Err(FrameError::Opcode(opcode)),
+    };
+    if second & 0x80 != 0 {
+        return Err(FrameError::Masked);
+    }
+    if frame_type as u8 >= 8 {
+        if !last {
             return Err(FrameError::FragmentedControl);
         }
-        if opcode >= 8 && usize::from(second) > MAX_CONTROL {
+        if usize::from(second) > MAX_CONTROL {
             return Err(FrameError::LongControl);
         }
     }
-    let (header, len) = match FrameHeader::deserialize(bytes) {
-        Ok(header) => header,
-        Err(Error::Incomplete(missing)) => return Ok(Err(missing)),
-        Err(_) => return Err(FrameError::Length),
+    // In the shortest form, and below 2^63.
+    let (payload_len, least, most) = match second {
+        126 => match rest.first_chunk() {
+            Some(&len) => (u16::from_be_bytes(len).into(), 126, 0xffff),
+            None => return Ok(Err(2 - rest.len())),
+        },
+        127 => match rest.first_chunk() {
+            Some(&len) => (u64::from_be_bytes(len), 0x1_0000, u64::MAX >> 1),
+            None => return Ok(Err(8 - rest.len())),
+        },
+        len => (len.into(), 0, 125),
     };
-    if len != header.serialized_len() || header.payload_len >> 63 != 0 {
+    if payload_len < least || payload_len > most {
         return Err(FrameError::Length);
     }
-    if header.payload_len > max_frame {
+    if payload_len > max_frame {
         return Err(FrameError::TooLong);
     }
-    Ok(Ok(header))
+    Ok(Ok(Header {
+        frame_type,
+        last,
+        payload_len,
+    }))
 }
 
 /// How many bytes of `len` go into one frame that has `room` for header and payload.
@@ -70,17 +105,29 @@ pub(crate) fn write(
     mask: [u8; 4],
     out: &mut [u8],
 ) -> Option<usize> {
-    let header = FrameHeader {
-        frame_type,
-        payload_len: payload.len() as u64,
-        mask_key: Some(u32::from_be_bytes(mask)),
+    let [a, b, c, d] = mask;
+    let first = 0x80 | frame_type as u8;
+    let len = payload.len();
+    let at = match (u8::try_from(len), u16::try_from(len)) {
+        (Ok(len @ ..=125), _) => put(out, [first, 0x80 | len, a, b, c, d])?,
+        (_, Ok(len)) => {
+            let [m, l] = len.to_be_bytes();
+            put(out, [first, 0x80 | 126, m, l, a, b, c, d])?
+        }
+        _ => {
+            let [p, q, r, s, t, u, v, w] = (len as u64).to_be_bytes();
+            put(out, [first, 0x80 | 127, p, q, r, s, t, u, v, w, a, b, c, d])?
+        }
     };
-    let at = header.serialized_len();
-    let end = at.checked_add(payload.len())?;
-    let out = out.get_mut(..end)?;
-    header.serialize(out).ok()?;
-    copy_masked(payload, mask, &mut out[at..]);
+    let end = at.checked_add(len)?;
+    copy_masked(payload, mask, out.get_mut(at..end)?);
     Some(end)
+}
+
+/// Writes to the beginning of `out`, and returns how much.
+fn put<const N: usize>(out: &mut [u8], bytes: [u8; N]) -> Option<usize> {
+    *out.first_chunk_mut()? = bytes;
+    Some(N)
 }
 
 /// Copies `from` to `to`, masked (5.3). Whole words, which compilers turn into vectors.
@@ -93,9 +140,9 @@ fn copy_masked(from: &[u8], mask: [u8; 4], to: &mut [u8]) {
     let mut from = from.chunks_exact(WORD);
     let mut to = to.chunks_exact_mut(WORD);
     for (to, from) in to.by_ref().zip(from.by_ref()) {
-        let mut bytes = [0; WORD];
-        bytes.copy_from_slice(from);
-        to.copy_from_slice(&(u64::from_ne_bytes(bytes) ^ word).to_ne_bytes());
+        if let (Some(to), Some(from)) = (to.first_chunk_mut(), from.first_chunk()) {
+            *to = (u64::from_ne_bytes(*from) ^ word).to_ne_bytes();
+        }
     }
     for ((to, from), key) in to
         .into_remainder()
@@ -109,6 +156,8 @@ fn copy_masked(from: &[u8], mask: [u8; 4], to: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
+    use edge_ws::FrameHeader;
+
     use super::*;
 
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -117,7 +166,7 @@ mod tests {
     #[test]
     fn examples_of_the_rfc() {
         let mut out = [0; 32];
-        let n = write(FrameType::Text(false), b"Hello", MASK, &mut out);
+        let n = write(FrameType::Text, b"Hello", MASK, &mut out);
         assert_eq!(n, Some(11));
         assert_eq!(
             out[..11],
@@ -153,7 +202,7 @@ mod tests {
         for len in [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 70_000] {
             let payload = vec![0x5a; len];
             let mut out = vec![0; len + MAX_SENT_HEADER];
-            let n = write(FrameType::Binary(false), &payload, MASK, &mut out).unwrap();
+            let n = write(FrameType::Binary, &payload, MASK, &mut out).unwrap();
             let (header, at) = FrameHeader::deserialize(&out).unwrap();
             assert_eq!((header.payload_len, n - at), (len as u64, len));
             assert_eq!(payload_for(len, n), len);
@@ -167,7 +216,7 @@ mod tests {
             let mut out = vec![0; room];
             if room >= 7 {
                 assert!(n > 0);
-                write(FrameType::Binary(false), &vec![0; n], MASK, &mut out).unwrap();
+                write(FrameType::Binary, &vec![0; n], MASK, &mut out).unwrap();
             } else {
                 assert_eq!(n, 0);
             }

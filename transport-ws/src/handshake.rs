@@ -1,7 +1,5 @@
 use core::fmt::{self, Write};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use sha1::{Digest, Sha1};
 
 use crate::{RequestError, ResponseError};
@@ -55,7 +53,7 @@ impl Handshake {
         request: &Request<'_>,
         out: &mut [u8],
     ) -> Result<usize, RequestError> {
-        let mut sink = Slice { out, len: 0 };
+        let mut sink = Slice::new(out);
         self.request_to(request, &mut sink)?;
         Ok(sink.len)
     }
@@ -74,20 +72,24 @@ impl Handshake {
         let Request {
             authority, path, ..
         } = request;
-        write!(sink, "GET {path} HTTP/1.1\r\nHost: {authority}\r\n")?;
-        sink.write_str("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ")?;
+        // Without formatting, which firmware has no other use for.
+        for text in ["GET ", path, " HTTP/1.1\r\nHost: ", authority] {
+            sink.write_str(text)?;
+        }
+        sink.write_str("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ")?;
         put_base64(sink, self.nonce)?;
-        write!(
-            sink,
-            "\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {PROTOCOL}\r\n"
-        )?;
+        sink.write_str("\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ")?;
+        sink.write_str(PROTOCOL)?;
+        sink.write_str("\r\n")?;
         if let Some((user, password)) = request.credentials {
             sink.write_str("Authorization: Basic ")?;
             put_base64(sink, user.bytes().chain(*b":").chain(password.bytes()))?;
             sink.write_str("\r\n")?;
         }
         for (name, value) in request.headers {
-            write!(sink, "{name}: {value}\r\n")?;
+            for text in [name, ": ", value, "\r\n"] {
+                sink.write_str(text)?;
+            }
         }
         sink.write_str("\r\n")
     }
@@ -112,7 +114,7 @@ impl Handshake {
         };
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
-        match response.parse(&input[..end]) {
+        match response.parse(input.get(..end).unwrap_or_default()) {
             Ok(httparse::Status::Complete(len)) if len == end => {}
             Err(httparse::Error::TooManyHeaders) => return Err(ResponseError::TooLong),
             _ => return Err(ResponseError::Malformed),
@@ -169,9 +171,9 @@ impl Handshake {
         let mut key = [0; 24];
         let mut accept = [0; 28];
         // Both are exactly as long as 16 and 20 bytes in base64.
-        let _ = BASE64_STANDARD.encode_slice(self.nonce, &mut key);
+        let _ = put_base64(&mut Slice::new(&mut key), self.nonce);
         let hash = Sha1::new().chain_update(key).chain_update(GUID).finalize();
-        let _ = BASE64_STANDARD.encode_slice(hash, &mut accept);
+        let _ = put_base64(&mut Slice::new(&mut accept), hash);
         accept
     }
 }
@@ -238,33 +240,40 @@ fn is_token(byte: u8) -> bool {
 
 /// Finds the end of the empty line in `input`, of which `scanned` bytes are known not to have it.
 fn end_of_head(input: &[u8], scanned: usize) -> Option<usize> {
-    (scanned..input.len())
-        .find(|&at| {
-            let line = &input[..at];
-            // The parser takes a line feed alone for the end of a line, too.
-            input[at] == b'\n' && (line.ends_with(b"\n") || line.ends_with(b"\n\r"))
-        })
-        .map(|at| at + 1)
+    // The parser takes a line feed alone for the end of a line, too.
+    let ends = |end: &usize| {
+        let head = input.get(..*end).unwrap_or_default();
+        head.ends_with(b"\n\n") || head.ends_with(b"\n\r\n")
+    };
+    (scanned + 1..=input.len()).find(ends)
 }
 
 /// Writes `bytes` in base64, some at a time, so that they need not be in one place.
 fn put_base64(sink: &mut dyn Write, bytes: impl IntoIterator<Item = u8>) -> fmt::Result {
     let mut bytes = bytes.into_iter();
-    loop {
-        let mut group = [0; 3];
-        let mut len = 0;
-        for (to, from) in group.iter_mut().zip(bytes.by_ref()) {
-            *to = from;
-            len += 1;
-        }
-        if len == 0 {
-            return Ok(());
-        }
-        let mut text = [0; 4];
-        let n = BASE64_STANDARD
-            .encode_slice(&group[..len], &mut text)
-            .map_err(|_| fmt::Error)?;
-        sink.write_str(core::str::from_utf8(&text[..n]).map_err(|_| fmt::Error)?)?;
+    while let Some(a) = bytes.next() {
+        let (b, c) = (bytes.next(), bytes.next());
+        let group = u32::from_be_bytes([0, a, b.unwrap_or(0), c.unwrap_or(0)]);
+        sink.write_char(digit(group >> 18))?;
+        sink.write_char(digit(group >> 12))?;
+        sink.write_char(if b.is_some() { digit(group >> 6) } else { '=' })?;
+        sink.write_char(if c.is_some() { digit(group) } else { '=' })?;
+    }
+    Ok(())
+}
+
+/// The digit of base64 for the lowest six bits.
+fn digit(bits: u32) -> char {
+    const UPPER: u8 = b'A';
+    const LOWER: u8 = b'a' - 26;
+    const NUMBER: u8 = b'0'.wrapping_sub(52);
+
+    match (bits & 0x3f) as u8 {
+        bits @ ..26 => (UPPER + bits).into(),
+        bits @ 26..52 => (LOWER + bits).into(),
+        bits @ 52..62 => NUMBER.wrapping_add(bits).into(),
+        62 => '+',
+        _ => '/',
     }
 }
 
@@ -274,11 +283,19 @@ struct Slice<'a> {
     len: usize,
 }
 
+impl<'a> Slice<'a> {
+    const fn new(out: &'a mut [u8]) -> Self {
+        Self { out, len: 0 }
+    }
+}
+
 impl Write for Slice<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.len.checked_add(text.len()).ok_or(fmt::Error)?;
         let room = self.out.get_mut(self.len..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
+        for (to, from) in room.iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
         self.len = end;
         Ok(())
     }
@@ -297,6 +314,9 @@ impl fmt::Debug for Request<'_> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+
     use super::*;
 
     /// The key of RFC 6455, section 1.3: `dGhlIHNhbXBsZSBub25jZQ==`.
@@ -356,6 +376,10 @@ mod tests {
             put_base64(&mut out, bytes.bytes()).unwrap();
             assert_eq!(out, text);
         }
+        let all: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
+        let mut out = String::new();
+        put_base64(&mut out, all.iter().copied()).unwrap();
+        assert_eq!(out, BASE64_STANDARD.encode(&all));
     }
 
     #[test]
