@@ -43,27 +43,21 @@ impl<'a> Endpoint<'a> {
 
     /// Reads `scheme://host[:port][/path]`; without a scheme it is plain TCP.
     pub(crate) fn parse(uri: &'a str) -> Result<Self, Failure> {
-        let (scheme, rest) = uri.split_once("://").unwrap_or(("mqtt", uri));
+        let (scheme, rest) = scheme(uri);
         let known = SCHEMES.iter().find(|(name, ..)| *name == scheme);
         let &(_, tls, websocket, port) = known.ok_or(UNKNOWN)?;
-        let (authority, path) = match rest.find('/') {
-            Some(at) => rest.split_at_checked(at).unwrap_or((rest, "")),
-            None => (rest, ""),
-        };
-        let (host, digits) = match authority.strip_prefix('[') {
+        let (authority, path) = split(rest, b'/').unwrap_or((rest, ""));
+        let (host, behind) = match authority.strip_prefix('[') {
             Some(rest) => {
-                let (host, behind) = rest.split_once(']').ok_or(HOST)?;
-                match behind.strip_prefix(':') {
-                    Some(digits) => (host, Some(digits)),
-                    None if behind.is_empty() => (host, None),
-                    None => return Err(HOST),
-                }
+                let (host, behind) = split(rest, b']').ok_or(HOST)?;
+                (host, behind.strip_prefix(']').unwrap_or_default())
             }
-            None => match authority.split_once(':') {
-                Some((host, digits)) => (host, Some(digits)),
-                None => (authority, None),
-            },
+            None => split(authority, b':').unwrap_or((authority, "")),
         };
+        let digits = behind.strip_prefix(':');
+        if digits.is_none() && !behind.is_empty() {
+            return Err(HOST);
+        }
         let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         let has_other = |byte: u8| matches!(byte, b'@' | b'?' | b'#' | b'[' | b']');
         if host.is_empty() || !is_visible(host) || host.bytes().any(has_other) {
@@ -83,6 +77,28 @@ impl<'a> Endpoint<'a> {
             path,
         })
     }
+}
+
+/// What is before the first such byte, and the rest from there.
+fn split(text: &str, at: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == at)?;
+    text.split_at_checked(at)
+}
+
+/// The scheme, and what follows it.
+fn scheme(uri: &str) -> (&str, &str) {
+    let none = ("mqtt", uri);
+    let mut before = 0;
+    for rest in uri.as_bytes().windows(3) {
+        if rest == b"://" {
+            let Some((scheme, rest)) = uri.split_at_checked(before) else {
+                return none;
+            };
+            return (scheme, rest.get(3..).unwrap_or_default());
+        }
+        before += 1;
+    }
+    none
 }
 
 /// A port.
