@@ -2,6 +2,7 @@ use core::fmt::{self, Write};
 
 use sha1::{Digest, Sha1};
 
+use crate::response::{Head, is_token};
 use crate::{RequestError, ResponseError};
 
 /// The sub-protocol of MQTT, in all versions `[MQTT-6.0.0-3]`.
@@ -9,9 +10,6 @@ const PROTOCOL: &str = "mqtt";
 
 /// What every server appends to the key (1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-/// How many fields a response may have.
-const MAX_FIELDS: usize = 64;
 
 /// The request that asks a server for a WebSocket with the sub-protocol `mqtt`.
 ///
@@ -112,35 +110,23 @@ impl Handshake {
             self.scanned = input.len();
             return Ok(None);
         };
-        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-        let mut response = httparse::Response::new(&mut fields);
-        match response.parse(input.get(..end).unwrap_or_default()) {
-            Ok(httparse::Status::Complete(len)) if len == end => {}
-            Err(httparse::Error::TooManyHeaders) => return Err(ResponseError::TooLong),
-            _ => return Err(ResponseError::Malformed),
-        }
-        self.judge(&response)?;
+        let head = Head::parse(input.get(..end).unwrap_or_default())?;
+        self.judge(head)?;
         Ok(Some(end))
     }
 
-    fn judge(&self, response: &httparse::Response<'_, '_>) -> Result<(), ResponseError> {
-        match response.code {
-            Some(101) => {}
-            Some(status) => return Err(ResponseError::Status(status)),
-            None => return Err(ResponseError::Malformed),
+    fn judge(&self, head: Head<'_>) -> Result<(), ResponseError> {
+        if head.status != 101 {
+            return Err(ResponseError::Status(head.status));
         }
-        let fields = |name| {
-            let of_that_name = move |field: &&httparse::Header<'_>| {
-                field.name.eq_ignore_ascii_case(name) && !field.value.is_empty()
-            };
-            response
-                .headers
-                .iter()
-                .filter(of_that_name)
-                .map(|field| field.value)
+        let fields = |name: &'static str| {
+            head.fields()
+                .filter(move |(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
+                .map(|(_, value)| value)
+                .filter(|value| !value.is_empty())
         };
         // There is one of that name, and this is its value.
-        let is = |name, value: &dyn Fn(&[u8]) -> bool| {
+        let is = |name: &'static str, value: &dyn Fn(&[u8]) -> bool| {
             let mut values = fields(name);
             values.next().is_some_and(value) && values.next().is_none()
         };
@@ -233,11 +219,6 @@ impl Request<'_> {
     }
 }
 
-/// RFC 9110, section 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
 /// Finds the end of the empty line in `input`, of which `scanned` bytes are known not to have it.
 fn end_of_head(input: &[u8], scanned: usize) -> Option<usize> {
     // The parser takes a line feed alone for the end of a line, too.
@@ -318,6 +299,7 @@ mod tests {
     use base64::prelude::BASE64_STANDARD;
 
     use super::*;
+    use crate::response::MAX_FIELDS;
 
     /// The key of RFC 6455, section 1.3: `dGhlIHNhbXBsZSBub25jZQ==`.
     const NONCE: [u8; 16] = *b"the sample nonce";

@@ -141,6 +141,7 @@ mod handshake;
 mod options;
 #[cfg(any(feature = "std", feature = "embedded"))]
 mod outbox;
+mod response;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 #[cfg(any(feature = "std", feature = "embedded"))]
