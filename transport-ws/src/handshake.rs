@@ -1,15 +1,14 @@
 use core::fmt::{self, Write};
 
-use sha1::{Digest, Sha1};
-
 use crate::response::{Head, is_token};
+use crate::sha1::sha1;
 use crate::{RequestError, ResponseError};
 
 /// The sub-protocol of MQTT, in all versions `[MQTT-6.0.0-3]`.
 const PROTOCOL: &str = "mqtt";
 
 /// What every server appends to the key (1.3).
-const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const GUID: &[u8; 36] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The request that asks a server for a WebSocket with the sub-protocol `mqtt`.
 ///
@@ -158,7 +157,7 @@ impl Handshake {
         let mut accept = [0; 28];
         // Both are exactly as long as 16 and 20 bytes in base64.
         let _ = put_base64(&mut Slice::new(&mut key), self.nonce);
-        let hash = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+        let hash = sha1(key.into_iter().chain(*GUID));
         let _ = put_base64(&mut Slice::new(&mut accept), hash);
         accept
     }

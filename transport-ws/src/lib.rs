@@ -142,6 +142,7 @@ mod options;
 #[cfg(any(feature = "std", feature = "embedded"))]
 mod outbox;
 mod response;
+mod sha1;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 #[cfg(any(feature = "std", feature = "embedded"))]

@@ -6,6 +6,7 @@ use mqtt_core::wire::{PacketId, Publish, QoS};
 
 use crate::events::{About, Data, Event, Events, Part};
 use crate::ffi::Token;
+use crate::memory;
 use crate::port::Heap;
 use crate::socket::Rx;
 
@@ -117,7 +118,7 @@ impl Held {
 /// The bytes on the heap, with a NUL behind them.
 fn copy(bytes: &[u8]) -> Option<Heap> {
     let mut heap = Heap::new(bytes.len().checked_add(1)?)?;
-    heap.bytes().get_mut(..bytes.len())?.copy_from_slice(bytes);
+    memory::copy(heap.bytes(), bytes);
     Some(heap)
 }
 
@@ -180,7 +181,7 @@ impl Incoming {
                 let end = filled.saturating_add(piece.len());
                 let place = data.payload.as_mut().map(Heap::bytes);
                 if let Some(place) = place.and_then(|place| place.get_mut(*filled..end)) {
-                    place.copy_from_slice(piece);
+                    memory::copy(place, piece);
                 }
                 *filled = end;
                 if last {
@@ -224,7 +225,7 @@ impl Parts {
         let end = self.filled.saturating_add(piece.len());
         let place = self.part.as_mut().map(Heap::bytes);
         if let Some(place) = place.and_then(|place| place.get_mut(self.filled..end)) {
-            place.copy_from_slice(piece);
+            memory::copy(place, piece);
             self.filled = end;
         }
     }

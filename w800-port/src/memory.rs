@@ -2,7 +2,7 @@
 
 use core::ffi::c_char;
 use core::mem::MaybeUninit;
-use core::ops::{Deref, DerefMut};
+use core::ops::{Deref, DerefMut, Range};
 use core::ptr::{self, NonNull};
 use core::str;
 
@@ -79,7 +79,7 @@ impl Carver {
     /// Copies a text, with a NUL behind it.
     fn text(&mut self, text: &[u8]) -> Option<CText> {
         let place = self.take(text.len().checked_add(1)?, || 0_u8)?;
-        place.get_mut(..text.len())?.copy_from_slice(text);
+        copy(place, text);
         Some(CText(place))
     }
 
@@ -99,6 +99,23 @@ impl Carver {
             Some(text) => self.text(text).map(Some),
             None => Some(None),
         }
+    }
+}
+
+/// Copies as much as there is room for, without a way to panic.
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    let len = to.len().min(from.len());
+    // SAFETY: both are at least as long, and only one of them can be written.
+    unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr(), len) };
+}
+
+/// Moves a part of `bytes` to `to`, if both places are within, without a way to panic.
+pub(crate) fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
+    let Range { start, end } = from;
+    if start <= end && end <= bytes.len() && to <= bytes.len() && end - start <= bytes.len() - to {
+        let at = bytes.as_mut_ptr();
+        // SAFETY: both places are within the bytes.
+        unsafe { ptr::copy(at.add(start), at.add(to), end - start) };
     }
 }
 

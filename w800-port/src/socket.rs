@@ -4,6 +4,7 @@ use mqtt_core::wire::MAX_REMAINING_LENGTH;
 use transport_ws::{Engine, Event, Handshake, Request};
 
 use crate::error::Failure;
+use crate::memory::shift;
 use crate::port;
 use crate::uri::Endpoint;
 
@@ -60,7 +61,7 @@ impl Rx {
     /// Where more is received, behind what is there. Moves that.
     pub(crate) fn space(&mut self) -> &mut [u8] {
         if self.start > 0 && self.start <= self.end && self.end <= self.bytes.len() {
-            self.bytes.copy_within(self.start..self.end, 0);
+            shift(self.bytes, self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
@@ -153,10 +154,8 @@ impl Socket {
             if let Some(Event::Data(range)) = received.event {
                 let start = from.saturating_add(range.start);
                 let end = from.saturating_add(range.end);
-                if start <= end && end <= buf.len() && to <= start {
-                    buf.copy_within(start..end, to);
-                    to += end - start;
-                }
+                shift(buf, start..end, to);
+                to = to.saturating_add(end.saturating_sub(start));
             }
             if received.consumed == 0 {
                 break;
