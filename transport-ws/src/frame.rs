@@ -6,14 +6,28 @@ use crate::FrameError;
 
 /// What a frame is (5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum FrameType {
-    Continuation = 0,
-    Text = 1,
-    Binary = 2,
-    Close = 8,
-    Ping = 9,
-    Pong = 10,
+    Continuation,
+    Text,
+    Binary,
+    Close,
+    Ping,
+    Pong,
+}
+
+impl FrameType {
+    /// Its number. (As the enum's own number it would leave holes, out of which
+    /// one compiler makes a call of `abort`.)
+    const fn opcode(self) -> u8 {
+        match self {
+            Self::Continuation => 0,
+            Self::Text => 1,
+            Self::Binary => 2,
+            Self::Close => 8,
+            Self::Ping => 9,
+            Self::Pong => 10,
+        }
+    }
 }
 
 /// The header of a server's frame.
@@ -56,7 +70,7 @@ pub(crate) fn parse(bytes: &[u8], max_frame: u64) -> Result<Result<Header, usize
     if second & 0x80 != 0 {
         return Err(FrameError::Masked);
     }
-    if frame_type as u8 >= 8 {
+    if frame_type.opcode() >= 8 {
         if !last {
             return Err(FrameError::FragmentedControl);
         }
@@ -106,7 +120,7 @@ pub(crate) fn write(
     out: &mut [u8],
 ) -> Option<usize> {
     let [a, b, c, d] = mask;
-    let first = 0x80 | frame_type as u8;
+    let first = 0x80 | frame_type.opcode();
     let len = payload.len();
     let at = match (u8::try_from(len), u16::try_from(len)) {
         (Ok(len @ ..=125), _) => put(out, [first, 0x80 | len, a, b, c, d])?,
