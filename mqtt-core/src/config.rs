@@ -72,8 +72,16 @@ pub enum Durability {
     Ram,
     /// A loss of power, too: nothing is sent before what depends on it is on stable storage. The
     /// host writes [`Client::journal`](crate::Client::journal) and says so with
-    /// [`journaled`](crate::Client::journaled).
+    /// [`journaled`](crate::Client::journaled). Only there with feature `durability`.
+    #[cfg(feature = "durability")]
     WriteAhead,
+}
+
+impl Durability {
+    /// Never true without feature `durability`, so that what depends on it is not compiled.
+    pub(crate) const fn is_write_ahead(self) -> bool {
+        cfg!(feature = "durability") && self as u8 == 1
+    }
 }
 
 impl<'b> Config<'b> {

@@ -139,10 +139,11 @@
 //!
 //! # Features
 //!
-//! Only `v5` is on by default, and none changes what the others do.
+//! `v5` and `durability` are on by default, and none changes what the others do.
 //!
 //! - `v5`: MQTT 5.0. Without it there is no `Version::V5`, [`Config::new`] speaks 3.1.1, and what
 //!   only 5.0 has is not compiled: for firmware that has no room for it.
+//! - `durability`: [`Durability::WriteAhead`] and [`Record`], sessions that survive a loss of power.
 //! - `alloc`: `HeapStorage`, buffers of sizes chosen at run time.
 //! - `std`: `alloc`, and `Clock`, the standard library's clock.
 //! - `bytes`: `alloc`, and `OwnedPublish`, received messages that own their bytes without copying.
@@ -165,6 +166,10 @@ extern crate std;
 
 /// Lengths of packets, up to 28 bits, are counted in `usize`.
 const _: () = assert!(usize::BITS >= 32, "pointers of 16 bits are not supported");
+
+/// What only 5.0 has is not compiled without its feature: it stands behind this or, where 3.1.1 does
+/// otherwise, behind [`Version::is_v5`](wire::Version).
+const V5: bool = cfg!(feature = "v5");
 
 mod buffers;
 mod client;
@@ -191,7 +196,9 @@ pub use message::{Message, Response};
 #[cfg(feature = "bytes")]
 pub use owned::OwnedPublish;
 pub use rx::RxBuf;
-pub use session::{Inbound, Lent, Record, Slot};
+#[cfg(feature = "durability")]
+pub use session::Record;
+pub use session::{Inbound, Lent, Slot};
 #[cfg(feature = "std")]
 pub use time::Clock;
 pub use time::Instant;

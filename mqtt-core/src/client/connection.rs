@@ -3,7 +3,8 @@
 use core::mem;
 
 use super::Client;
-use crate::config::{Acknowledgement, Config, Durability, OwnProperties};
+use crate::V5;
+use crate::config::{Acknowledgement, Config, OwnProperties};
 use crate::error::{Error, PeerError, Resource, UsageError};
 use crate::link::{Phase, Reading, Server};
 use crate::session::Inbox;
@@ -41,7 +42,7 @@ impl<'b> Client<'b> {
         if connect.is_ok_and(|len| !self.control.can_hold(len)) {
             return Err(UsageError::BufferTooSmall.into());
         }
-        let durable = durability == Durability::WriteAhead;
+        let durable = durability.is_write_ahead();
         self.outbox.configure(version, durable);
         self.inbox.configure(durable);
         if !durable {
@@ -90,7 +91,7 @@ impl<'b> Client<'b> {
         self.timers.set_now(now);
         let config = self.config;
         let mut maximum_packet_size = u32::MAX;
-        for property in config.properties {
+        for property in config.properties.iter().filter(|_| V5) {
             match *property {
                 Property::SessionExpiryInterval(_)
                 | Property::ReceiveMaximum(_)
@@ -165,7 +166,7 @@ impl<'b> Client<'b> {
         }
         // A session that was to end with the connection cannot be prolonged (3.14.2.2.2).
         let prolongs = |property| matches!(property, Property::SessionExpiryInterval(1..));
-        if self.config.session_expiry == 0 && packet.properties.iter().any(prolongs) {
+        if V5 && self.config.session_expiry == 0 && packet.properties.iter().any(prolongs) {
             return Err(UsageError::Property.into());
         }
         let max = self.max_transmit();
@@ -188,7 +189,7 @@ impl<'b> Client<'b> {
         if matches!(self.phase, Phase::Offline | Phase::Closed) {
             return Err(UsageError::NotConnected.into());
         }
-        let is_v5 = self.config.version.is_v5();
+        let is_v5 = self.is_v5();
         if is_v5 {
             wire::encoded_len(&Disconnect::new(code), self.config.version)?;
             if code.is_disconnect_of_server() {
@@ -220,8 +221,8 @@ impl<'b> Client<'b> {
         self.reading = Reading::Packet;
         self.seen = 0;
         let room = self.outbox.room();
-        self.outbox
-            .connection_lost(mem::take(&mut self.is_recorded));
+        let is_recorded = mem::take(&mut self.is_recorded) && self.is_durable();
+        self.outbox.connection_lost(is_recorded);
         if self.outbox.room() > room {
             self.room_returned(Resource::Messages);
         }
@@ -289,14 +290,12 @@ impl<'b> Client<'b> {
         // Before 5.0 the server cannot know that these were too many. What was acknowledged on the
         // way leaves, or the next connection would be just like this one.
         let too_many = *error == PeerError::ReceiveMaximumExceeded.into();
-        let stays = self.phase == Phase::Closing || too_many && !self.config.version.is_v5();
+        let stays = self.phase == Phase::Closing || too_many && !self.is_v5();
         if stays {
             return self.close();
         }
         self.leave(match error {
-            Error::Peer(error) if self.config.version.is_v5() && !is_unsent => {
-                Some(error.reason_code())
-            }
+            Error::Peer(error) if self.is_v5() && !is_unsent => Some(error.reason_code()),
             _ => None,
         });
     }
@@ -328,6 +327,9 @@ pub(super) fn connect_len(
 }
 
 fn own_client_id<'a>(config: &Config<'a>, assigned: &'a [u8]) -> &'a str {
+    if !V5 {
+        return config.client_id;
+    }
     match core::str::from_utf8(assigned) {
         Ok(assigned) if config.client_id.is_empty() && !config.clean_start => assigned,
         _ => config.client_id,

@@ -3,21 +3,14 @@
 use core::{iter, mem};
 
 use super::Client;
-use crate::config::Durability;
 use crate::error::{Error, Resource, UsageError};
 use crate::link::{Payload, Phase, Reading};
 use crate::session::{Record, State};
 use crate::wire::QoS;
 
 impl Client<'_> {
-    /// What the session survives, as configured.
-    #[must_use]
-    pub const fn durability(&self) -> Durability {
-        self.config.durability
-    }
-
     /// The changes that are to be written to stable storage next, in order; none with
-    /// [`Durability::Ram`]. Say with [`journaled`](Self::journaled) how many were, before any other
+    /// [`Durability::Ram`](crate::Durability::Ram). Say with [`journaled`](Self::journaled) how many were, before any other
     /// call.
     ///
     /// What depends on them is held back until then: a message, until it is recorded; PUBREL, PUBREC
@@ -164,9 +157,5 @@ impl Client<'_> {
             session_present,
             assigned_client_id: core::str::from_utf8(self.assigned()).unwrap_or_default(),
         }
-    }
-
-    pub(super) fn is_durable(&self) -> bool {
-        self.config.durability == Durability::WriteAhead
     }
 }

@@ -1,6 +1,7 @@
 //! What received packets mean.
 
 use super::{Client, Source, Step};
+use crate::V5;
 use crate::config::Config;
 use crate::error::{Error, PeerError, Resource};
 use crate::event::Event;
@@ -14,7 +15,7 @@ use crate::wire::{
 impl<'b> Client<'b> {
     /// Reads at most one packet, or a piece of a payload.
     pub(super) fn read<'i>(&mut self, input: &'i [u8], capacity: usize) -> Result<Step<'i>, Error> {
-        if self.connected.is_some() && self.phase != Phase::Connecting {
+        if self.is_connack_due() && self.phase != Phase::Connecting {
             // What follows CONNACK counts on it.
             return Ok(self.hold_back());
         }
@@ -212,23 +213,28 @@ impl<'b> Client<'b> {
 
     /// The authentication method of CONNECT.
     pub(super) fn method(&self) -> Option<&'b str> {
-        self.config.properties.iter().find_map(method)
+        let properties = self.config.properties.iter();
+        properties.filter(|_| V5).find_map(method)
     }
 
     /// The server has no other authentication method than ours `[MQTT-4.12.0-5]`,
     /// `[MQTT-4.12.0-6]`.
     pub(super) fn check_method(&self, properties: &Properties<'_>) -> Result<(), PeerError> {
-        match properties.iter().find_map(|property| method(&property)) {
-            Some(theirs) if self.method() != Some(theirs) => Err(PeerError::UnexpectedProperty),
-            _ => Ok(()),
+        if V5 {
+            let theirs = properties.iter().find_map(|property| method(&property));
+            if theirs.is_some() && theirs != self.method() {
+                return Err(PeerError::UnexpectedProperty);
+            }
         }
+        Ok(())
     }
 
     /// Reasons and user properties, where they were not wanted `[MQTT-3.1.2-29]`.
     fn check_reason(&self, properties: &Properties<'_>) -> Result<(), PeerError> {
         let is_unwanted = |p: &Property<'_>| *p == Property::RequestProblemInformation(false);
         let is_reason = |p| matches!(p, Property::ReasonString(_) | Property::UserProperty(..));
-        let is_wrong = !properties.is_empty()
+        let is_wrong = V5
+            && !properties.is_empty()
             && self.config.properties.iter().any(is_unwanted)
             && properties.iter().any(is_reason);
         if is_wrong {
@@ -256,14 +262,16 @@ impl<'b> Client<'b> {
         self.check_method(&connack.properties)?;
         // 3.1 does not say, but a session without clean start goes on.
         let session_present = connack.session_present || version == Version::V31 && !clean_start;
-        self.server = Server::new(&connack);
-        if self.max_transmit() < ACK_LEN {
-            return Err(PeerError::MaximumPacketSize.into());
-        }
-        self.aliases_out.begin(self.server.topic_alias_maximum);
-        if let Some(client_id) = connack.properties.iter().find_map(assigned_client_id) {
-            // Without room for it the connection goes on all the same.
-            let _ = self.assign(client_id);
+        if V5 {
+            self.server = Server::new(&connack);
+            if self.max_transmit() < ACK_LEN {
+                return Err(PeerError::MaximumPacketSize.into());
+            }
+            self.aliases_out.begin(self.server.topic_alias_maximum);
+            if let Some(client_id) = connack.properties.iter().find_map(assigned_client_id) {
+                // Without room for it the connection goes on all the same.
+                let _ = self.assign(client_id);
+            }
         }
         if self.is_durable() {
             // Of a connection that was lost before this was recorded, too.
@@ -278,8 +286,9 @@ impl<'b> Client<'b> {
         }
         let room = self.outbox.room();
         let server = self.server;
-        self.outbox
-            .resume(session_present, |flags, len| server.takes(flags, len));
+        self.outbox.resume(session_present, |flags, len| {
+            !V5 || server.takes(flags, len)
+        });
         self.admit();
         if self.outbox.room() > room {
             self.room_returned(Resource::Messages);
@@ -289,8 +298,10 @@ impl<'b> Client<'b> {
 
     /// How to deliver a message; `None` if it has to wait.
     fn delivery(&mut self, publish: &Publish<'_>) -> Result<Option<Delivery>, Error> {
-        if let Some(alias) = publish.topic_alias() {
-            self.take_alias(alias, publish.topic)?;
+        if V5 {
+            if let Some(alias) = publish.topic_alias() {
+                self.take_alias(alias, publish.topic)?;
+            }
         }
         let Some(id) = publish.packet_id else {
             return Ok(Some(Delivery::New));
@@ -299,7 +310,7 @@ impl<'b> Client<'b> {
         if delivery != Delivery::New {
             return Ok(Some(delivery));
         }
-        let is_v5 = self.config.version.is_v5();
+        let is_v5 = self.is_v5();
         // Before 5.0 the server knows of no limit. What waits for an acknowledgement makes room
         // once that has left; a QoS 2 identifier only goes with a PUBREL behind this.
         if !is_v5 && self.inbox.is_full() && self.inbox.capacity() > 0 {
@@ -453,7 +464,7 @@ impl<'b> Client<'b> {
 
     /// What 5.0 says to an unknown identifier; before, nothing can be said.
     fn not_found(&self) -> ReasonCode {
-        if self.config.version.is_v5() {
+        if self.is_v5() {
             ReasonCode::PacketIdentifierNotFound
         } else {
             ReasonCode::Success
@@ -469,7 +480,7 @@ impl<'b> Client<'b> {
     ) -> Result<(), Error> {
         let filters = self.outbox.filters(id, state);
         let filters = filters.ok_or(PeerError::UnknownPacketId(packet))?;
-        let has_codes = packet == PacketType::SubAck || self.config.version.is_v5();
+        let has_codes = packet == PacketType::SubAck || self.is_v5();
         if has_codes && codes.iter().count() != filters as usize {
             return Err(PeerError::ReasonCodeCount.into());
         }

@@ -8,9 +8,10 @@ use crate::wire::{
     Ack, AckKind, Body, EncodeError, Filter, List, PacketId, PacketType, Property, QoS, ReasonCode,
     Subscribe, Unsubscribe,
 };
-use crate::{Buffers, wire};
+use crate::{Buffers, V5, wire};
 
 mod connection;
+#[cfg(feature = "durability")]
 mod durability;
 mod input;
 mod publish;
@@ -115,7 +116,7 @@ impl<'b> Client<'b> {
             aliases_in,
             aliases_out,
         } = buffers;
-        let durable = config.durability == Durability::WriteAhead;
+        let durable = config.durability.is_write_ahead();
         let inbox = Inbox::new(inbound, durable);
         let connect = connection::connect_len(&config, config.client_id, &inbox);
         let control = (tx.len() / 4)
@@ -167,7 +168,9 @@ impl<'b> Client<'b> {
         filters: &[Filter<'_>],
         properties: &[Property<'_>],
     ) -> Result<PacketId, Error> {
-        self.server.check_subscription(filters, properties)?;
+        if V5 {
+            self.server.check_subscription(filters, properties)?;
+        }
         let packet = |packet_id| Subscribe {
             packet_id,
             properties: List::from(properties),
@@ -417,6 +420,21 @@ impl<'b> Client<'b> {
         self.method()
     }
 
+    /// What the session survives, as configured.
+    #[must_use]
+    pub const fn durability(&self) -> Durability {
+        self.config.durability
+    }
+
+    fn is_durable(&self) -> bool {
+        self.config.durability.is_write_ahead()
+    }
+
+    /// True if it is to be recorded first that the server has accepted the connection.
+    fn is_connack_due(&self) -> bool {
+        self.is_durable() && self.connected.is_some()
+    }
+
     /// The number of messages above QoS 0 that were handed over and are not through yet.
     #[must_use]
     pub fn in_flight(&self) -> u16 {
@@ -440,7 +458,7 @@ impl<'b> Client<'b> {
     /// PUBLISH, but for the DISCONNECT of an orderly end, which comes after all messages.
     fn source(&self) -> Source {
         let messages = self.is_sending()
-            && self.connected.is_none()
+            && !self.is_connack_due()
             && (!self.outbox.transmit().is_empty() || self.outbox.lent().is_some());
         let control = !self.control.is_empty();
         match self.phase {
@@ -456,7 +474,16 @@ impl<'b> Client<'b> {
 
     /// The largest packet that the server takes.
     const fn max_transmit(&self) -> usize {
-        self.server.maximum_packet_size as usize
+        if V5 {
+            self.server.maximum_packet_size as usize
+        } else {
+            usize::MAX
+        }
+    }
+
+    /// True if packets have properties and more reason codes.
+    const fn is_v5(&self) -> bool {
+        self.config.version.is_v5()
     }
 
     const fn note_refusal<T>(&mut self, result: &Result<T, Error>) {
@@ -514,7 +541,7 @@ impl<'b> Client<'b> {
 
     /// Lets messages be sent that wait, if only for those before them.
     fn admit_next(&mut self) {
-        if self.outbox.waiting() > 0 && self.connected.is_none() {
+        if self.outbox.waiting() > 0 && !self.is_connack_due() {
             self.outbox
                 .admit(self.server.receive_maximum, self.timers.seconds());
         }
@@ -522,7 +549,7 @@ impl<'b> Client<'b> {
 
     /// True if acknowledgements may be queued.
     fn may_settle(&self) -> bool {
-        self.phase == Phase::Online && self.connected.is_none()
+        self.phase == Phase::Online && !self.is_connack_due()
     }
 
     /// Queues what is due: acknowledgements, PUBREL, PINGREQ.

@@ -1,6 +1,7 @@
 //! Messages to the server, from the application's side.
 
 use super::Client;
+use crate::V5;
 use crate::error::{Error, Resource, UsageError};
 use crate::link::Phase;
 use crate::message::Message;
@@ -49,17 +50,19 @@ impl Client<'_> {
 
     fn try_publish(&mut self, message: &Message<'_>) -> Result<Option<PacketId>, Error> {
         self.check_message(message)?;
-        if let Some(alias) = alias_of(message) {
-            self.check_alias(alias, message)?;
-            return self.publish_with_alias(message, alias, &[]);
-        }
-        if let Some(alias) = self.choose_alias(message) {
-            let property = [Property::TopicAlias(alias)];
-            let result = self.publish_with_alias(message, alias, &property);
-            if result.is_ok() {
-                return result;
+        if V5 {
+            if let Some(alias) = alias_of(message) {
+                self.check_alias(alias, message)?;
+                return self.publish_with_alias(message, alias, &[]);
             }
-            // The alias may be the few bytes that are too many.
+            if let Some(alias) = self.choose_alias(message) {
+                let property = [Property::TopicAlias(alias)];
+                let result = self.publish_with_alias(message, alias, &property);
+                if result.is_ok() {
+                    return result;
+                }
+                // The alias may be the few bytes that are too many.
+            }
         }
         let publish = message.packet(message.topic, &[]);
         let may_pass = self.phase == Phase::Online;
@@ -102,7 +105,7 @@ impl Client<'_> {
             return Err(UsageError::Payload.into());
         }
         self.check_message(message)?;
-        if alias_of(message).is_some() {
+        if V5 && alias_of(message).is_some() {
             return Err(UsageError::TopicAlias.into());
         }
         let publish = message.packet(message.topic, &[]);
@@ -120,11 +123,13 @@ impl Client<'_> {
         if self.phase == Phase::Closing || !online && !is_kept {
             return Err(UsageError::NotConnected.into());
         }
-        self.server.check_message(message.qos, message.retain)?;
-        // An identifier is the server's to set [MQTT-3.3.4-6].
-        let is_identifier = |p: &Property<'_>| matches!(p, Property::SubscriptionIdentifier(_));
-        if message.properties.iter().any(is_identifier) {
-            return Err(UsageError::Property.into());
+        if V5 {
+            self.server.check_message(message.qos, message.retain)?;
+            // An identifier is the server's to set [MQTT-3.3.4-6].
+            let is_identifier = |p: &Property<'_>| matches!(p, Property::SubscriptionIdentifier(_));
+            if message.properties.iter().any(is_identifier) {
+                return Err(UsageError::Property.into());
+            }
         }
         if online && is_kept && self.in_flight() >= self.server.receive_maximum {
             return Err(Resource::Window.into());

@@ -4,6 +4,7 @@
 mod arena;
 mod inbox;
 mod outbox;
+#[cfg(feature = "durability")]
 mod record;
 mod slots;
 
@@ -11,6 +12,7 @@ pub use inbox::Inbound;
 pub(crate) use inbox::{Delivery, Due, Inbox};
 pub use outbox::Lent;
 pub(crate) use outbox::{Outbox, Settled};
+#[cfg(feature = "durability")]
 pub use record::Record;
 pub use slots::Slot;
 pub(crate) use slots::State;

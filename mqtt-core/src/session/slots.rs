@@ -75,6 +75,14 @@ pub(crate) enum State {
 
 const STATES: usize = 11;
 
+impl State {
+    /// False for the states of records, if there are none.
+    const fn is_possible(self) -> bool {
+        cfg!(feature = "durability")
+            || !matches!(self, Self::Accepted | Self::Acknowledged | Self::Settled)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct List {
     first: u16,
@@ -133,7 +141,11 @@ impl<'b> Slots<'b> {
     }
 
     pub(super) const fn count(&self, state: State) -> u16 {
-        self.list(state).len
+        if state.is_possible() {
+            self.list(state).len
+        } else {
+            0
+        }
     }
 
     pub(super) fn value(&self, Index(index): Index) -> u32 {
@@ -156,6 +168,7 @@ impl<'b> Slots<'b> {
         }
     }
 
+    #[cfg(feature = "durability")]
     pub(super) fn unsent(&self, Index(index): Index) -> bool {
         self.slot(index).unsent
     }
@@ -175,7 +188,11 @@ impl<'b> Slots<'b> {
     }
 
     pub(super) fn first(&self, state: State) -> Option<Index> {
-        known(self.list(state).first)
+        if state.is_possible() {
+            known(self.list(state).first)
+        } else {
+            None
+        }
     }
 
     pub(super) fn next(&self, Index(index): Index) -> Option<Index> {
@@ -213,6 +230,7 @@ impl<'b> Slots<'b> {
     }
 
     /// The slot for this identifier, if it is free.
+    #[cfg(feature = "durability")]
     pub(super) fn vacancy_for(&self, id: PacketId) -> Option<Index> {
         let index = self.home(id)?;
         (self.slot(index).state == State::Free).then_some(Index(index))

@@ -57,9 +57,10 @@ pub use property::{Properties, Property};
 pub use publish::Publish;
 pub(crate) use publish::head_len;
 pub use reason::ReasonCode;
+#[cfg(feature = "durability")]
+pub(crate) use stored::decode_head;
 pub(crate) use stored::{
-    Envelope, decode_head, decode_stored, expiry_at, has_alias, head, head_start, is_enveloped,
-    remove_alias,
+    Envelope, decode_stored, expiry_at, has_alias, head, head_start, is_enveloped, remove_alias,
 };
 pub use subscribe::{Filter, RetainHandling, SubAck, Subscribe, UnsubAck, Unsubscribe};
 pub use topic::{TopicError, TopicFilter, TopicName};

@@ -15,6 +15,12 @@ impl Outbox<'_> {
         })
     }
 
+    fn ids(&self, state: State) -> impl Iterator<Item = PacketId> {
+        self.slots
+            .iter(state)
+            .filter_map(|index| self.slots.id(index))
+    }
+
     /// The changes that are to be on stable storage next, in order.
     pub(crate) fn journal(&self) -> impl Iterator<Item = Record<'_>> {
         let done = self.ids(State::Settled).map(Record::Done);

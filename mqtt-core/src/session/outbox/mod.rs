@@ -1,9 +1,11 @@
 //! Messages on their way to the server.
 
+#[cfg(feature = "durability")]
 mod journal;
 
 use super::arena::{Arena, Packets};
 use super::slots::{Index, Slot, Slots, State};
+use crate::V5;
 use crate::error::{Error, Resource, UsageError};
 use crate::wire::{
     self, Body, Envelope, PacketId, Property, Publish, QoS, Version, decode_stored, expiry_at,
@@ -132,6 +134,10 @@ impl<'b> Outbox<'b> {
         self.durable = durable;
     }
 
+    const fn is_durable(&self) -> bool {
+        cfg!(feature = "durability") && self.durable
+    }
+
     /// True if there is no message that is sent again or recorded later.
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.vacancies() == self.slots.capacity()
@@ -192,7 +198,7 @@ impl<'b> Outbox<'b> {
             self.holes |= self.oldest().is_some();
             return Ok(None);
         };
-        let state = if self.durable {
+        let state = if self.is_durable() {
             State::Accepted
         } else if may_pass && self.waiting() == 0 && self.single.is_none() {
             State::Stored
@@ -230,7 +236,7 @@ impl<'b> Outbox<'b> {
         }
         self.arena.commit(offset, len);
         self.at_most_once += u16::from(publish.qos == QoS::AtMostOnce);
-        let state = if self.durable {
+        let state = if self.is_durable() {
             State::Accepted
         } else {
             State::Waiting
@@ -267,7 +273,15 @@ impl<'b> Outbox<'b> {
         id
     }
 
+    /// When the message expires, if it has not been sent by then; 0 is never, and before 5.0.
+    fn expiry_of(&self, index: Index) -> u32 {
+        if V5 { self.slots.expiry(index) } else { 0 }
+    }
+
     fn note_expiry(&mut self, index: Index, publish: &Publish<'_>, now: u32) {
+        if !V5 {
+            return;
+        }
         let interval = publish
             .properties
             .iter()
@@ -370,7 +384,7 @@ impl<'b> Outbox<'b> {
             let offset = self.offset(index);
             let packet = self.arena.packet(offset);
             let single = is_enveloped(packet);
-            let expiry = self.slots.expiry(index);
+            let expiry = self.expiry_of(index);
             // Messages that follow may rely on its topic alias.
             let expired = expiry > 0 && expiry <= now && !has_alias(packet);
             if (single || expired) && !self.arena.is_next(offset) {
@@ -429,12 +443,12 @@ impl<'b> Outbox<'b> {
 
     /// When to look for [expired](Self::expire) messages, in seconds.
     pub(crate) const fn expiry(&self) -> Option<u32> {
-        self.expiry
+        if V5 { self.expiry } else { None }
     }
 
     /// Loses the messages that wait and have expired, between connections.
     pub(crate) fn expire(&mut self, now: u32) {
-        if self.expiry.is_none_or(|expiry| expiry > now) {
+        if self.expiry().is_none_or(|expiry| expiry > now) {
             return;
         }
         self.expiry = None;
@@ -443,7 +457,7 @@ impl<'b> Outbox<'b> {
         let mut at = self.oldest();
         while let Some(index) = at {
             at = Stored(&mut self.slots).next(index);
-            match self.slots.expiry(index) {
+            match self.expiry_of(index) {
                 0 => {}
                 expiry if expiry <= now => self.lose(index),
                 expiry => self.expiry = Some(self.expiry.map_or(expiry, |e| e.min(expiry))),
@@ -472,7 +486,7 @@ impl<'b> Outbox<'b> {
 
     /// A message is through.
     fn settle(&mut self, index: Index) {
-        if self.durable {
+        if self.is_durable() {
             self.slots.set_state(index, State::Settled);
         } else {
             self.slots.release(index);
@@ -497,7 +511,7 @@ impl<'b> Outbox<'b> {
             }
             // From here on the identifier is all that is needed.
             self.holes |= self.oldest() != Some(index);
-            let state = if self.durable {
+            let state = if self.is_durable() {
                 State::Acknowledged
             } else {
                 State::Releasing
@@ -681,6 +695,9 @@ impl<'b> Outbox<'b> {
 
     /// A topic alias means nothing on another connection.
     fn remove_alias(&mut self, index: Index) {
+        if !V5 {
+            return;
+        }
         let offset = self.offset(index);
         let stored = self.arena.packet_mut(offset);
         if has_alias(stored) {
@@ -738,12 +755,6 @@ impl<'b> Outbox<'b> {
     fn stored(&self) -> impl Iterator<Item = Index> {
         let states = [State::Stored, State::Waiting, State::Accepted];
         states.into_iter().flat_map(|state| self.slots.iter(state))
-    }
-
-    fn ids(&self, state: State) -> impl Iterator<Item = PacketId> {
-        self.slots
-            .iter(state)
-            .filter_map(|index| self.slots.id(index))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Messages on their way from the server: which wait for an acknowledgement, and which QoS 2
 //! identifiers were received.
 
-use super::record::Record;
+#[cfg(feature = "durability")]
+mod journal;
+
 use crate::wire::{PacketId, PacketType, QoS, ReasonCode};
 
 /// Bookkeeping for one received QoS 1 or 2 message; 8 bytes.
@@ -170,6 +172,10 @@ impl<'b> Inbox<'b> {
         self.durable = durable;
     }
 
+    const fn is_durable(&self) -> bool {
+        cfg!(feature = "durability") && self.durable
+    }
+
     /// True if there is nothing that is remembered for the server.
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0 && self.received == 0 && self.released.len == 0
@@ -275,7 +281,7 @@ impl<'b> Inbox<'b> {
         let old = (0..self.cells.len()).filter(|&index| self.is_old(index));
         let mut ids = old.filter_map(|index| PacketId::new(self.received_at(index)));
         match ids.find(|&id| !self.is_queued(id)) {
-            Some(id) if self.durable => self.released.is_given_up = self.release(id),
+            Some(id) if self.is_durable() => self.released.is_given_up = self.release(id),
             Some(id) => {
                 self.remove(id);
             }
@@ -315,7 +321,7 @@ impl<'b> Inbox<'b> {
 
     /// True if an identifier is new again once that is recorded.
     pub(crate) const fn is_releasing(&self) -> bool {
-        self.released.recorded < self.released.len
+        self.is_durable() && self.released.recorded < self.released.len
     }
 
     /// Whether a message is new.
@@ -419,7 +425,7 @@ impl<'b> Inbox<'b> {
     /// `[MQTT-4.6.0-2]`, `[MQTT-4.6.0-3]`.
     pub(crate) fn due(&self) -> Option<Due> {
         let message = self.queued(0).copied()?;
-        if !message.is(Unacknowledged::ACCEPTED) || self.durable && message.wants_record() {
+        if !message.is(Unacknowledged::ACCEPTED) || self.is_durable() && message.wants_record() {
             return None;
         }
         if message.is(Unacknowledged::EARLIER) {
@@ -472,8 +478,8 @@ impl<'b> Inbox<'b> {
 
     /// The next message whose PUBCOMP is due.
     pub(crate) fn completing(&self) -> Option<PacketId> {
-        let id = PacketId::new(self.released_at(0));
-        id.filter(|_| self.released.recorded > 0)
+        let is_due = self.is_durable() && self.released.recorded > 0;
+        PacketId::new(self.released_at(0)).filter(|_| is_due)
     }
 
     /// Notes that the PUBCOMP of [`completing`](Self::completing) is on its way.
@@ -481,68 +487,6 @@ impl<'b> Inbox<'b> {
         self.released.front = self.at(self.released.front, 1);
         self.released.len -= 1;
         self.released.recorded -= 1;
-    }
-
-    /// The messages that were dealt with, as far as the order of acknowledging goes, but for those
-    /// at the front that are recorded.
-    fn accepted(&self) -> impl Iterator<Item = &Unacknowledged> {
-        let queued = (self.recorded..self.len).filter_map(|n| self.queued(n));
-        queued.take_while(|message| message.is(Unacknowledged::ACCEPTED))
-    }
-
-    /// The changes that are to be on stable storage next, in order.
-    pub(crate) fn journal(&self) -> impl Iterator<Item = Record<'_>> {
-        let received = self.accepted().filter(|message| message.wants_record());
-        let received = received.filter_map(|message| PacketId::new(message.id));
-        let released = self.released.recorded..self.released.len;
-        let released = released.filter_map(|n| PacketId::new(self.released_at(n)));
-        received
-            .map(Record::Received)
-            .chain(released.map(Record::Released))
-            .take_while(|_| self.durable)
-    }
-
-    /// The first `n` changes of [`journal`](Self::journal) are on stable storage.
-    pub(crate) fn journaled(&mut self, n: usize) {
-        let mut left = n;
-        while self.accepted().next().is_some() {
-            let message = self.queued_mut(self.recorded);
-            if let Some(message) = message.filter(|message| message.wants_record()) {
-                if left == 0 {
-                    return;
-                }
-                message.flags |= Unacknowledged::RECORDED;
-                left -= 1;
-            }
-            self.recorded += 1;
-        }
-        while left > 0 && self.released.recorded < self.released.len {
-            if let Some(id) = PacketId::new(self.released_at(self.released.recorded)) {
-                self.remove(id);
-            }
-            self.released.recorded += 1;
-            left -= 1;
-        }
-        let released = &mut self.released;
-        if released.is_given_up && released.recorded == released.len {
-            released.is_given_up = false;
-            released.recorded -= 1;
-            released.len -= 1;
-        }
-    }
-
-    /// The received QoS 2 identifiers as records: all, less those that were not dealt with.
-    pub(crate) fn snapshot(&self) -> impl Iterator<Item = Record<'_>> {
-        let received = self.cells.iter().map(|cell| cell.received);
-        let flags = Unacknowledged::EXACTLY_ONCE;
-        let queued = (0..self.len).filter_map(|n| self.queued(n));
-        let unrecorded =
-            queued.filter(move |m| m.flags & (flags | Unacknowledged::RECORDED) == flags);
-        let unrecorded = unrecorded.map(|message| message.id);
-        received
-            .filter_map(PacketId::new)
-            .map(Record::Received)
-            .chain(unrecorded.filter_map(PacketId::new).map(Record::Released))
     }
 
     /// The connection is lost. The server sends again what was not acknowledged: QoS 1 as if it
@@ -563,7 +507,7 @@ impl<'b> Inbox<'b> {
                 break;
             };
             self.pop();
-            let keep = keep || self.durable && message.wants_record();
+            let keep = keep || self.is_durable() && message.wants_record();
             let is_error = message.code.is_error();
             if keep && message.is(Unacknowledged::EXACTLY_ONCE) && !is_error {
                 self.len += 1;
