@@ -2,8 +2,8 @@
 
 use core::str;
 
-use mqtt_core::wire::{Filter, PacketId, QoS, RetainHandling, Version};
-use mqtt_core::{Error, Message, UsageError};
+use mqtt_core::wire::{Filter, QoS, RetainHandling, Version};
+use mqtt_core::{Error, Message, Resource, UsageError};
 
 use crate::client::{Client, END_TIME};
 use crate::config::{CONNECT_TIME, Given};
@@ -20,8 +20,6 @@ const PATIENCE: u32 = 10_000;
 
 /// What the background task is given beyond the time that it keeps itself.
 const SLACK: u32 = 2_000;
-
-const BUSY: Failure = Failure::new(Code::BUSY, "too many calls wait");
 
 pub(crate) fn init(given: &Given<'_>) -> Result<*mut Handle, Failure> {
     let id = port::locked(Library::next_id);
@@ -54,7 +52,7 @@ pub(crate) fn last_error(handle: *const Handle) -> Trouble {
 /// Notes a failure with the client, and makes a number of it.
 fn fail(client: &mut Client, failure: Failure) -> i32 {
     client.trouble.set(failure, None);
-    failure.code.0
+    failure.code().0
 }
 
 pub(crate) fn deinit(handle: *const Handle) -> i32 {
@@ -125,7 +123,7 @@ fn begin(library: &mut Library, id: u32) -> Result<(u32, Ticket), i32> {
         return Err(0);
     }
     let Some(ticket) = cx.waiters.enter(id, For::Connection) else {
-        return Err(fail(client, BUSY));
+        return Err(fail(client, Failure::BUSY));
     };
     client.ask_to_connect(cx.now);
     if !is_started {
@@ -172,12 +170,37 @@ pub(crate) fn reconnect(handle: *const Handle) -> i32 {
             return Err(Code::DISCONNECTED.0);
         };
         if !client.is_closed() {
-            return Err(fail(client, BUSY));
+            return Err(fail(client, Failure::BUSY));
         }
         client.renew();
         begin(library, id)
     });
     finish(begun)
+}
+
+/// A call that is about a topic.
+pub(crate) enum Call {
+    Subscribe {
+        qos: u8,
+        /// For 5.0 alone.
+        options: Option<u8>,
+    },
+    Unsubscribe,
+    Publish {
+        payload: Foreign,
+        qos: u8,
+        retain: bool,
+        /// True if the payload stays where it is until the message is through.
+        may_lend: bool,
+    },
+}
+
+/// What came of it.
+enum Outcome {
+    /// The result of the call.
+    Done(i32),
+    /// It waits for this.
+    Waits(For),
 }
 
 /// The options of a subscription, as MQTT 5.0 writes them.
@@ -196,255 +219,124 @@ fn filter(topic: &str, qos: QoS, options: u8) -> Option<Filter<'_>> {
     })
 }
 
-pub(crate) fn subscribe(
-    handle: *const Handle,
-    topic: Option<&[u8]>,
-    qos: u8,
-    options: Option<u8>,
-) -> i32 {
-    request(
-        handle,
-        topic,
-        |client, topic| {
-            let qos = QoS::from_u8(qos).ok_or(Failure::QOS)?;
+/// Has the core do it, if it can.
+fn attempt(client: &mut Client, topic: Option<&[u8]>, call: &Call) -> Result<Outcome, Failure> {
+    let topic = topic.ok_or(Failure::NO_TOPIC)?;
+    let topic = str::from_utf8(topic).map_err(|_| Failure::TOPIC)?;
+    if topic.len() > usize::from(u16::MAX) {
+        return Err(Failure::LONG_TOPIC);
+    }
+    if topic.bytes().any(|byte| byte == 0) {
+        return Err(Failure::NUL_IN_TOPIC);
+    }
+    let qos = match *call {
+        Call::Subscribe { qos, .. } | Call::Publish { qos, .. } => qos,
+        Call::Unsubscribe => 0,
+    };
+    let qos = QoS::from_u8(qos).ok_or(Failure::QOS)?;
+    let is_online = client.is_online();
+    let result = match *call {
+        Call::Subscribe { options, .. } => {
             if options.is_some() && client.kept.shape.version != Version::V5 {
-                let text = "options of a subscription need MQTT 5.0";
-                return Err(Failure::new(Code::WRONG_MQTT_VERSION, text));
+                return Err(Failure::SUBSCRIPTION_VERSION);
             }
-            let text = "there are no such options of a subscription";
-            let unknown = Failure::new(Code::INVALID_PARAM, text);
-            filter(topic, qos, options.unwrap_or(0)).ok_or(unknown)?;
-            Ok(())
-        },
-        |client, topic| {
-            let qos = QoS::from_u8(qos).unwrap_or_default();
             let filter = filter(topic, qos, options.unwrap_or(0));
-            client
-                .core
-                .subscribe(&[filter.unwrap_or(Filter::new(topic, qos))])
-        },
-    )
-}
-
-pub(crate) fn unsubscribe(handle: *const Handle, topic: Option<&[u8]>) -> i32 {
-    request(
-        handle,
-        topic,
-        |_, _| Ok(()),
-        |client, topic| client.core.unsubscribe(&[topic]),
-    )
-}
-
-/// Sends a request and waits for the answer.
-fn request(
-    handle: *const Handle,
-    topic: Option<&[u8]>,
-    check: impl Fn(&Client, &str) -> Result<(), Failure>,
-    send: impl Fn(&mut Client, &str) -> Result<PacketId, Error>,
-) -> i32 {
-    let until = Until::after(PATIENCE);
-    let id = match enter(handle, topic, |client, topic| check(client, topic)) {
-        Ok(id) => id,
-        Err(result) => return result,
-    };
-    let topic = topic
-        .and_then(|topic| str::from_utf8(topic).ok())
-        .unwrap_or_default();
-    loop {
-        // Either the request is sent, or there was no room for it.
-        let sent = port::locked(|library| {
-            let Some((client, cx)) = library.get(id) else {
-                return Err(Code::DISCONNECTED.0);
-            };
-            if !client.is_online() {
-                return Err(fail(client, Failure::NOT_CONNECTED));
+            let filter = filter.ok_or(Failure::SUBSCRIPTION_OPTIONS)?;
+            match is_online {
+                true => client.core.subscribe(&[filter]).map(For::Answer),
+                false => return Err(Failure::NOT_CONNECTED),
             }
-            let (reason, request) = match send(client, topic) {
-                Ok(id) => (For::Answer(id), Some(id)),
-                Err(Error::Full(_)) => (For::Room, None),
-                Err(error) => return Err(fail(client, Failure::core(error))),
-            };
-            port::wake();
-            match cx.waiters.enter(id, reason) {
-                Some(ticket) => Ok((ticket, request)),
-                None => {
-                    // Sent or not: nobody would hear of the answer.
-                    Err(fail(client, BUSY))
-                }
-            }
-        });
-        let (ticket, request) = match sent {
-            Ok(sent) => sent,
-            Err(result) => return result,
-        };
-        match (wait(ticket, until), request) {
-            (Some(result), Some(_)) => return result,
-            (Some(_), None) => {}
-            (None, _) => return give_up(id, request),
         }
-    }
-}
-
-/// No answer, or no room, in time: the connection is of no use.
-fn give_up(id: u32, request: Option<PacketId>) -> i32 {
-    const SILENT: Failure = Failure::new(Code::FAILURE, "no answer within 10 seconds");
-
-    port::locked(|library| {
-        let Some((client, _)) = library.get(id) else {
-            return Code::DISCONNECTED.0;
-        };
-        client.give_up(SILENT, request);
-        port::wake();
-        fail(client, SILENT)
-    })
-}
-
-/// What requests and messages have in common before they are sent. The number of the client, or
-/// with what to return.
-fn enter(
-    handle: *const Handle,
-    topic: Option<&[u8]>,
-    check: impl FnOnce(&Client, &str) -> Result<(), Failure>,
-) -> Result<u32, i32> {
-    port::locked(|library| {
-        let Some((client, _)) = library.find(handle) else {
-            return Err(Code::NO_INITED.0);
-        };
-        let text = "topic is NULL";
-        let result = match topic.map(str::from_utf8) {
-            None => Err(Failure::new(Code::INVALID_PARAM, text)),
-            Some(Err(_)) => Err(Failure::TOPIC),
-            Some(Ok(topic)) if topic.len() > usize::from(u16::MAX) => Err(Failure::LONG_TOPIC),
-            Some(Ok(topic)) => check(client, topic),
-        };
-        let result = result.and_then(|()| {
-            if client.is_online() {
-                Ok(client.id)
+        _ if !is_online => return Err(Failure::NOT_CONNECTED),
+        Call::Unsubscribe => client.core.unsubscribe(&[topic]).map(For::Answer),
+        Call::Publish {
+            payload,
+            retain,
+            may_lend,
+            ..
+        } => {
+            let message = Message::new(topic, payload.bytes()).qos(qos).retain(retain);
+            let is_kept = qos != QoS::AtMostOnce;
+            let result = if is_kept && client.core.in_flight() >= client.kept.shape.window {
+                Err(Resource::Window.into())
             } else {
-                Err(Failure::NOT_CONNECTED)
-            }
-        });
-        result.map_err(|failure| fail(client, failure))
-    })
-}
-
-pub(crate) fn publish(
-    handle: *const Handle,
-    topic: Option<&[u8]>,
-    payload: &[u8],
-    qos: u8,
-    retain: bool,
-) -> i32 {
-    message(handle, topic, qos, |client, topic, qos| {
-        let message = Message::new(topic, payload).qos(qos).retain(retain);
-        client.core.publish(&message).map(|id| (id, false))
-    })
-}
-
-pub(crate) fn publish_large(
-    handle: *const Handle,
-    topic: Option<&[u8]>,
-    payload: Foreign,
-    qos: u8,
-    retain: bool,
-) -> i32 {
-    if topic.is_some_and(|topic| topic.contains(&0)) {
-        const NUL: Failure = Failure::new(Code::TOPICNAME_TRUNCATED, "the topic has a NUL in it");
-        return port::locked(|library| match library.find(handle) {
-            Some((client, _)) => fail(client, NUL),
-            None => Code::NO_INITED.0,
-        });
-    }
-    message(handle, topic, qos, |client, topic, qos| {
-        let message = Message::new(topic, payload.bytes()).qos(qos).retain(retain);
-        match client.core.publish(&message) {
-            Err(Error::Usage(UsageError::BufferTooSmall)) => {
-                let message = Message::new(topic, &[]).qos(qos).retain(retain);
-                client
-                    .lend(&message, payload)
-                    .map(|id| (Some(id), qos == QoS::AtMostOnce))
-            }
-            result => result.map(|id| (id, false)),
-        }
-    })
-}
-
-/// Hands a message over, and waits for room if there is none. `send` returns its identifier, and
-/// whether that is only for the time until it is sent.
-fn message(
-    handle: *const Handle,
-    topic: Option<&[u8]>,
-    qos: u8,
-    send: impl Fn(&mut Client, &str, QoS) -> Result<(Option<PacketId>, bool), Error>,
-) -> i32 {
-    let until = Until::after(PATIENCE);
-    let check = |_: &Client, _: &str| QoS::from_u8(qos).map(|_| ()).ok_or(Failure::QOS);
-    let id = match enter(handle, topic, check) {
-        Ok(id) => id,
-        Err(result) => return result,
-    };
-    let topic = topic
-        .and_then(|topic| str::from_utf8(topic).ok())
-        .unwrap_or_default();
-    let qos = QoS::from_u8(qos).unwrap_or_default();
-    loop {
-        let sent = port::locked(|library| {
-            let Some((client, cx)) = library.get(id) else {
-                return Err(Code::DISCONNECTED.0);
+                client.core.publish(&message)
             };
-            if !client.is_online() {
-                return Err(fail(client, Failure::NOT_CONNECTED));
-            }
-            let is_full =
-                qos != QoS::AtMostOnce && client.core.in_flight() >= client.kept.shape.window;
-            let result = if is_full {
-                Err(mqtt_core::Resource::Window.into())
-            } else {
-                send(client, topic, qos)
-            };
-            port::wake();
-            let reason = match result {
-                Ok((Some(packet), true)) => For::Answer(packet),
-                Ok((packet, _)) => return Err(packet.map_or(0, |packet| packet.get().into())),
-                Err(Error::Full(_)) => For::Room,
-                Err(error) => return Err(fail(client, Failure::core(error))),
-            };
-            match cx.waiters.enter(id, reason) {
-                Some(ticket) => Ok((ticket, reason)),
-                None => {
-                    if let For::Answer(packet) = reason {
-                        client.take_back(packet);
+            match result {
+                Ok(id) => return Ok(Outcome::Done(id.map_or(0, |id| id.get().into()))),
+                Err(Error::Usage(UsageError::BufferTooSmall)) if may_lend => {
+                    let id = client.lend(&message, payload);
+                    match id {
+                        Ok(id) if is_kept => return Ok(Outcome::Done(id.get().into())),
+                        id => id.map(For::Answer),
                     }
-                    Err(fail(client, FULL))
                 }
+                Err(error) => Err(error),
             }
+        }
+    };
+    match result {
+        Ok(answer) => Ok(Outcome::Waits(answer)),
+        Err(Error::Full(_)) => Ok(Outcome::Waits(For::Room)),
+        Err(error) => Err(Failure::core(error)),
+    }
+}
+
+pub(crate) fn call(handle: *const Handle, topic: Option<&[u8]>, call: &Call) -> i32 {
+    let until = Until::after(PATIENCE);
+    let mut id = None;
+    loop {
+        let begun = port::locked(|library| {
+            let (found, missing) = match id {
+                None => (library.find(handle), Code::NO_INITED),
+                Some(id) => (library.get(id), Code::DISCONNECTED),
+            };
+            let Some((client, cx)) = found else {
+                return Err(missing.0);
+            };
+            id = Some(client.id);
+            let reason = match attempt(client, topic, call) {
+                Ok(Outcome::Waits(reason)) => reason,
+                Ok(Outcome::Done(result)) => {
+                    port::wake();
+                    return Err(result);
+                }
+                Err(failure) => return Err(fail(client, failure)),
+            };
+            port::wake();
+            let Some(ticket) = cx.waiters.enter(client.id, reason) else {
+                client.forget(reason);
+                return Err(fail(client, Failure::BUSY));
+            };
+            Ok((client.id, reason, ticket))
         });
-        let (ticket, reason) = match sent {
-            Ok(sent) => sent,
+        let (client, reason, ticket) = match begun {
+            Ok(begun) => begun,
             Err(result) => return result,
         };
         match (wait(ticket, until), reason) {
             (Some(result), For::Answer(_)) => return result,
             (Some(_), _) => {}
-            (None, For::Answer(packet)) => {
-                port::locked(|library| {
-                    if let Some((client, _)) = library.get(id) {
-                        client.take_back(packet);
-                    }
-                });
-                return give_up(id, Some(packet));
-            }
-            (None, _) => {
-                return port::locked(|library| match library.get(id) {
-                    Some((client, _)) => fail(client, FULL),
-                    None => Code::DISCONNECTED.0,
-                });
-            }
+            (None, _) => return give_up(client, call, reason),
         }
     }
 }
 
-const FULL: Failure = Failure::new(
-    Code::MAX_MESSAGES_INFLIGHT,
-    "as many messages are in flight as there may be",
-);
+/// The time is over. A connection without an answer is of no use; one without room may be.
+fn give_up(id: u32, call: &Call, reason: For) -> i32 {
+    port::locked(|library| {
+        let Some((client, _)) = library.get(id) else {
+            return Code::DISCONNECTED.0;
+        };
+        client.forget(reason);
+        let failure = match (call, reason) {
+            (Call::Publish { .. }, For::Room) => Failure::FULL,
+            _ => Failure::SILENT,
+        };
+        if failure == Failure::SILENT {
+            client.give_up(failure);
+        }
+        port::wake();
+        fail(client, failure)
+    })
+}

@@ -7,7 +7,7 @@ use core::ptr;
 use core::time::Duration;
 
 use crate::config::{CONNECT_TIME, Kept};
-use crate::error::{Code, Failure, Text, Trouble};
+use crate::error::{Failure, Text, Trouble};
 use crate::events::{Event, Events};
 use crate::ffi::{Handle, Token};
 use crate::incoming::{Held, Incoming, Limits};
@@ -253,10 +253,17 @@ impl Client {
     }
 
     /// Has the connection ended, as a call has waited in vain.
-    pub(crate) fn give_up(&mut self, failure: Failure, request: Option<PacketId>) {
+    pub(crate) fn give_up(&mut self, failure: Failure) {
         if self.is_up {
             self.verdict = Some(failure);
-            self.abandoned = request;
+        }
+    }
+
+    /// Nobody waits for this any more: a payload is the application's again.
+    pub(crate) fn forget(&mut self, reason: For) {
+        if let For::Answer(id) = reason {
+            self.take_back(id);
+            self.abandoned = Some(id);
         }
     }
 
@@ -278,7 +285,11 @@ impl Client {
         let Some(place) = self.lent.iter_mut().find(|place| place.is_none()) else {
             return Err(mqtt_core::Resource::Slots.into());
         };
-        let id = self.core.publish_lent(message, bytes.len())?;
+        let message = Message {
+            payload: &[],
+            ..*message
+        };
+        let id = self.core.publish_lent(&message, bytes.len())?;
         *place = Some(Lent {
             id,
             bytes,
@@ -329,7 +340,7 @@ impl Client {
             if self.deadline > cx.now {
                 return Next::Step(stream);
             }
-            self.end(LATE, cx);
+            self.end(Failure::LATE, cx);
         }
         self.go_on(cx)
     }
@@ -483,7 +494,7 @@ impl Client {
                     }
                     if last && discarded.is_some() {
                         // Nothing else tells of it.
-                        self.trouble.set(TOO_LONG, None);
+                        self.trouble.set(Failure::DISCARDED, None);
                     }
                 }
                 Some(event) => {
@@ -516,7 +527,7 @@ impl Client {
                 let result = match failure {
                     Some(failure) => {
                         self.trouble.set(failure, None);
-                        failure.code.0
+                        failure.code().0
                     }
                     None => id.get().into(),
                 };
@@ -531,7 +542,7 @@ impl Client {
                 self.take_back(id);
                 if cx.waiters.has(self.id, For::Answer(id)) {
                     cx.waiters
-                        .complete(self.id, For::Answer(id), Code::DISCONNECTED.0);
+                        .complete(self.id, For::Answer(id), Failure::CUT.code().0);
                 } else if self.abandoned != Some(id) && self.kept.shape.extended {
                     self.tell(Event::Unsent(id));
                 }
@@ -577,7 +588,7 @@ impl Client {
         let is_late = self.deadline <= cx.now;
         match self.state {
             State::Closing | State::Lingering if is_late => Err(Failure::ENDED),
-            State::Upgrading | State::Greeting if is_late => Err(LATE),
+            State::Upgrading | State::Greeting if is_late => Err(Failure::LATE),
             _ => Ok(()),
         }
     }
@@ -602,7 +613,7 @@ impl Client {
             match written {
                 Ok(0) => break,
                 Ok(_) => is_progress = true,
-                Err(error) => self.broken = Some(self.stream_failure(error)),
+                Err(error) => self.broken = Some(Failure::stream(error)),
             }
         }
         Ok(is_progress)
@@ -688,10 +699,6 @@ impl Client {
         Ok(true)
     }
 
-    fn stream_failure(&self, error: i32) -> Failure {
-        Failure::stream(error)
-    }
-
     /// The connection, or the attempt, is over.
     fn end(&mut self, failure: Failure, cx: &mut Context<'_>) {
         let is_orderly = self.is_asked;
@@ -721,7 +728,7 @@ impl Client {
                 Event::Lost(client)
             });
         }
-        let code = failure.code.0;
+        let code = failure.code().0;
         cx.waiters.complete(self.id, For::Connection, code);
         cx.waiters.complete(self.id, For::Room, 0);
         cx.waiters.complete(self.id, For::End, 0);
@@ -812,7 +819,7 @@ fn next_bytes<'a>(core: &'a Core, lent: &'a [Option<Lent>]) -> Result<Option<&'a
     let end = wanted.offset.saturating_add(wanted.left);
     // A call has taken it back: the packet cannot be finished.
     let bytes = lent.and_then(|lent| lent.bytes.bytes().get(wanted.offset..end));
-    bytes.map(Some).ok_or(TAKEN_BACK)
+    bytes.map(Some).ok_or(Failure::TAKEN_BACK)
 }
 
 /// An event of the core's without what it borrows.
@@ -858,7 +865,3 @@ impl News {
         }
     }
 }
-
-const LATE: Failure = Failure::new(Code::FAILURE, "no connection within 30 seconds");
-const TOO_LONG: Failure = Failure::new(Code::FAILURE, "a message was discarded: too long");
-const TAKEN_BACK: Failure = Failure::new(Code::FAILURE, "a message was not sent in time");

@@ -6,7 +6,7 @@ use core::time::Duration;
 use mqtt_core::wire::{QoS, Version, Will};
 use mqtt_core::{Acknowledgement, Config};
 
-use crate::error::{Code, Failure};
+use crate::error::Failure;
 use crate::ffi::Names;
 use crate::memory::CText;
 use crate::port::Target;
@@ -97,14 +97,10 @@ impl Shape {
         let options = given.options.unwrap_or(Options::NONE);
         let version = match options.mqtt_version {
             0 => Version::V311,
-            number => Version::from_u8(number).ok_or(Failure::new(
-                Code::BAD_MQTT_VERSION,
-                "mqtt_version is not one of 0, 3, 4, 5",
-            ))?,
+            number => Version::from_u8(number).ok_or(Failure::VERSION)?,
         };
         if options.session_expiry > 0 && version != Version::V5 {
-            let text = "session_expiry needs MQTT 5.0";
-            return Err(Failure::new(Code::BAD_MQTT_OPTION, text));
+            return Err(Failure::EXPIRY);
         }
         let or = |wanted: u32, built: u32| if wanted == 0 { built } else { wanted };
         let window = or(options.window.into(), settings.window.into());
@@ -169,12 +165,7 @@ impl Auth {
             1 => (true, false),
             2 => (false, true),
             3 => (true, true),
-            _ => {
-                return Err(Failure::new(
-                    Code::INVALID_PARAM,
-                    "auth_mode is not one of 0 to 3",
-                ));
-            }
+            _ => return Err(Failure::AUTH_MODE),
         };
         Ok(Self { server, client })
     }
@@ -185,22 +176,18 @@ impl Kept {
     pub(crate) fn check(&self, has_tls: bool) -> Result<(), Failure> {
         if self.endpoint.tls {
             if !has_tls {
-                let text = "the library was built without TLS";
-                return Err(Failure::new(Code::SSL_NOT_SUPPORTED, text));
+                return Err(Failure::NO_TLS);
             }
             if self.auth.server && self.ca.is_none() {
-                let text = "auth_mode calls for a ca";
-                return Err(Failure::new(Code::NULL_PARAMETER, text));
+                return Err(Failure::NO_CA);
             }
             if self.auth.client && (self.cert.is_none() || self.key.is_none()) {
-                let text = "auth_mode calls for cert and key";
-                return Err(Failure::new(Code::NULL_PARAMETER, text));
+                return Err(Failure::NO_CERT);
             }
         }
         if let Some(topic) = self.will_topic {
             if topic.bytes().is_empty() {
-                let text = "the will's topic is empty";
-                return Err(Failure::new(Code::ZERO_LEN_WILL_TOPIC, text));
+                return Err(Failure::WILL_TOPIC);
             }
             if self.will_qos > 2 {
                 return Err(Failure::QOS);
@@ -208,8 +195,7 @@ impl Kept {
         }
         let texts = [self.will_topic, self.username, self.password];
         if texts.into_iter().flatten().any(|text| text.str().is_none()) {
-            let text = "user name, password or will's topic is not UTF-8";
-            return Err(Failure::new(Code::BAD_UTF8_STRING, text));
+            return Err(Failure::LOGIN_UTF8);
         }
         Ok(())
     }
@@ -291,10 +277,8 @@ pub(crate) fn default_id<'a>(chip: &[u8], mac: [u8; 6], place: &'a mut [u8; 40])
 
 /// What a URI leads to, or why it leads nowhere.
 pub(crate) fn endpoint<'a>(uri: Option<&'a [u8]>) -> Result<Endpoint<'a>, Failure> {
-    let uri = uri.ok_or(Failure::new(Code::INVALID_PARAM, "uri is NULL"))?;
-    let uri =
-        str::from_utf8(uri).map_err(|_| Failure::new(Code::BAD_UTF8_STRING, "uri is not UTF-8"))?;
-    Endpoint::parse(uri)
+    let uri = uri.ok_or(Failure::NO_URI)?;
+    Endpoint::parse(str::from_utf8(uri).map_err(|_| Failure::URI_UTF8)?)
 }
 
 #[cfg(test)]

@@ -37,171 +37,262 @@ impl Code {
     pub(crate) const SUBSCRIPTION_REFUSED: Self = Self(Self::BASE + 0x80);
 }
 
-/// What went wrong: the number, the words, and a number to print behind them.
+/// What can go wrong: the number, and the words.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct What {
+    code: Code,
+    text: &'static str,
+    detail: Detail,
+}
+
+/// What the number behind the words is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Detail {
+    None,
+    /// To be printed.
+    Number,
+    /// Of the TLS library, without its sign. It is part of the number that C sees.
+    Tls,
+}
+
+/// What went wrong. Two words, so that results of functions stay in registers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Failure {
-    pub(crate) code: Code,
-    pub(crate) text: &'static str,
-    pub(crate) detail: Option<u32>,
+    what: &'static What,
+    detail: u32,
+}
+
+macro_rules! failures {
+    ($($name:ident = $code:ident, $text:literal;)*) => {
+        impl Failure {
+            $(pub(crate) const $name: Self = Self {
+                what: &What { code: Code::$code, text: $text, detail: Detail::None },
+                detail: 0,
+            };)*
+        }
+    };
+}
+
+failures! {
+    // init
+    NO_CONFIG = INVALID_PARAM, "config is NULL";
+    NO_URI = INVALID_PARAM, "uri is NULL";
+    URI_UTF8 = BAD_UTF8_STRING, "uri is not UTF-8";
+    SCHEME = BAD_PROTOCOL, "the URI's scheme is not one of mqtt, tcp, mqtts, ssl, ws, wss";
+    HOST = INVALID_PARAM, "the URI has no valid host";
+    PORT = INVALID_PARAM, "the URI's port is not one of 1 to 65535";
+    CLIENT_ID_UTF8 = BAD_UTF8_STRING, "client_id is not UTF-8";
+    AUTH_MODE = INVALID_PARAM, "auth_mode is not one of 0 to 3";
+    OPTIONS_SIZE = BAD_STRUCTURE, "the size of the options is not theirs";
+    VERSION = BAD_MQTT_VERSION, "mqtt_version is not one of 0, 3, 4, 5";
+    EXPIRY = BAD_MQTT_OPTION, "session_expiry needs MQTT 5.0";
+    NO_MEMORY = NO_MEMORY, "no memory";
+
+    // connect
+    NO_TLS = SSL_NOT_SUPPORTED, "the library was built without TLS";
+    NO_CA = NULL_PARAMETER, "auth_mode calls for a ca";
+    NO_CERT = NULL_PARAMETER, "auth_mode calls for cert and key";
+    WILL_TOPIC = ZERO_LEN_WILL_TOPIC, "the will's topic is empty";
+    LOGIN_UTF8 = BAD_UTF8_STRING, "user name, password or will's topic is not UTF-8";
+    LATE = FAILURE, "no connection within 30 seconds";
+    NAME = FAILURE, "the host's name has no address";
+    REFUSED = FAILURE, "nobody listens at that address and port";
+    UNREACHABLE = FAILURE, "the network does not reach the server";
+    GAVE_UP = FAILURE, "the network gave up";
+    NO_SOCKET = FAILURE, "all sockets are taken";
+    NOT_HTTP = FAILURE, "no HTTP on that port";
+    LONG_ANSWER = FAILURE, "the WebSocket answer is longer than the receive buffer";
+    NO_ANSWER = FAILURE, "closed during the WebSocket handshake";
+    NO_SUBPROTOCOL = FAILURE, "no sub-protocol mqtt there";
+    BAD_ANSWER = FAILURE, "the WebSocket answer is not valid";
+    BAD_REQUEST = FAILURE, "host or path cannot stand in an HTTP request";
+    EMPTY_CLIENT_ID = FAILURE, "an empty client identifier needs clean_session";
+
+    // what a call asks for
+    BUSY = BUSY, "too many calls wait";
+    NOT_CONNECTED = DISCONNECTED, "not connected";
+    ENDED = DISCONNECTED, "another call has ended it";
+    CUT = DISCONNECTED, "the connection broke before the answer came";
+    NO_TOPIC = INVALID_PARAM, "topic is NULL";
+    TOPIC = BAD_UTF8_STRING, "the topic is not UTF-8";
+    LONG_TOPIC = TOPICNAME_TRUNCATED, "the topic is longer than 65535 bytes";
+    NUL_IN_TOPIC = TOPICNAME_TRUNCATED, "the topic has a NUL in it";
+    LONG_FIELD = TOPICNAME_TRUNCATED, "longer than 65535 bytes";
+    TOPIC_NAME = FAILURE, "the topic is empty or has wildcards";
+    TOPIC_FILTER = FAILURE, "the topic filter is not valid";
+    QOS = BAD_QOS, "a QoS other than 0, 1, 2";
+    SUBSCRIPTION_VERSION = WRONG_MQTT_VERSION, "options of a subscription need MQTT 5.0";
+    SUBSCRIPTION_OPTIONS = INVALID_PARAM, "there are no such options of a subscription";
+    SILENT = FAILURE, "no answer within 10 seconds";
+    FULL = MAX_MESSAGES_INFLIGHT, "as many messages are in flight as there may be";
+    BUFFER = FAILURE, "too long for the transmit buffer";
+    PACKET_SIZE = FAILURE, "longer than the server accepts";
+    SERVER_QOS = FAILURE, "the server does not support this QoS";
+    RETAIN = FAILURE, "the server retains no messages";
+
+    // connections
+    CLOSED = FAILURE, "the server has closed the connection";
+    RESET = FAILURE, "the connection broke";
+    NETWORK = FAILURE, "network error";
+    NO_CONNACK = FAILURE, "no answer to CONNECT in time";
+    NO_PINGRESP = FAILURE, "the server is silent";
+    PACKET = FAILURE, "a packet too large for the receive buffer";
+    TOO_MANY = FAILURE, "the server has more in flight than there is room for";
+    DISCARDED = FAILURE, "a message was discarded: too long";
+    TAKEN_BACK = FAILURE, "a message was not sent in time";
 }
 
 impl Failure {
-    pub(crate) const fn new(code: Code, text: &'static str) -> Self {
-        Self {
-            code,
-            text,
-            detail: None,
-        }
+    const fn detailed(what: &'static What, detail: u32) -> Self {
+        Self { what, detail }
     }
 
-    const fn detailed(code: Code, text: &'static str, detail: u32) -> Self {
-        Self {
-            code,
-            text,
-            detail: Some(detail),
+    pub(crate) const fn code(self) -> Code {
+        match self.what.detail {
+            // The library's codes have 16 bits.
+            Detail::Tls => Code(Code::BASE - (self.detail & 0xffff) as i32),
+            _ => self.what.code,
         }
     }
-
-    pub(crate) const NO_MEMORY: Self = Self::new(Code::NO_MEMORY, "no memory");
-    pub(crate) const NOT_CONNECTED: Self = Self::new(Code::DISCONNECTED, "not connected");
-    pub(crate) const ENDED: Self = Self::new(Code::DISCONNECTED, "another call has ended it");
-    pub(crate) const CLOSED: Self =
-        Self::new(Code::FAILURE, "the server has closed the connection");
-    pub(crate) const TOPIC: Self = Self::new(Code::BAD_UTF8_STRING, "the topic is not UTF-8");
-    pub(crate) const LONG_TOPIC: Self = Self::new(
-        Code::TOPICNAME_TRUNCATED,
-        "the topic is longer than 65535 bytes",
-    );
-    pub(crate) const QOS: Self = Self::new(Code::BAD_QOS, "a QoS other than 0, 1, 2");
 
     /// The server does not accept the connection. 3.1.1 has five codes, which 5.0 has, too.
     pub(crate) fn refused(code: ReasonCode) -> Self {
-        let number = match code.connack_v3() {
-            Some(v3) => Code(Code::BASE + i32::from(v3)),
-            None => Code::FAILURE,
+        const fn what(v3: i32, text: &'static str) -> What {
+            What {
+                code: Code(Code::BASE + v3),
+                text,
+                detail: Detail::Number,
+            }
+        }
+        let what = match code.connack_v3() {
+            Some(1) => const { &what(1, "refused: protocol version") },
+            Some(2) => const { &what(2, "refused: client identifier") },
+            Some(3) => const { &what(3, "refused: server unavailable") },
+            Some(4) => const { &what(4, "refused: bad user name or password") },
+            Some(5) => const { &what(5, "refused: not authorised") },
+            _ => const { &what(-1, "refused, reason code") },
         };
-        let text = match code {
-            ReasonCode::UnsupportedProtocolVersion => "refused: protocol version",
-            ReasonCode::ClientIdentifierNotValid => "refused: client identifier",
-            ReasonCode::ServerUnavailable => "refused: server unavailable",
-            ReasonCode::BadUserNameOrPassword => "refused: bad user name or password",
-            ReasonCode::NotAuthorized => "refused: not authorised",
-            _ => "refused, reason code",
-        };
-        Self::detailed(number, text, code as u32)
+        Self::detailed(what, code as u32)
     }
 
     pub(crate) fn not_granted(code: ReasonCode) -> Self {
-        let text = "the server refuses the subscription, reason code";
-        Self::detailed(Code::SUBSCRIPTION_REFUSED, text, code as u32)
+        const WHAT: What = What {
+            code: Code::SUBSCRIPTION_REFUSED,
+            text: "the server refuses the subscription, reason code",
+            detail: Detail::Number,
+        };
+        Self::detailed(&WHAT, code as u32)
     }
 
     pub(crate) fn not_ended(code: ReasonCode) -> Self {
-        let text = "the server does not end the subscription, reason code";
-        Self::detailed(Code::FAILURE, text, code as u32)
+        const WHAT: What = What {
+            code: Code::FAILURE,
+            text: "the server does not end the subscription, reason code",
+            detail: Detail::Number,
+        };
+        Self::detailed(&WHAT, code as u32)
     }
 
     /// A DISCONNECT of the server's.
     pub(crate) fn disconnected(code: ReasonCode) -> Self {
-        let text = "the server disconnects, reason code";
-        Self::detailed(Code::FAILURE, text, code as u32)
+        const WHAT: What = What {
+            code: Code::FAILURE,
+            text: "the server disconnects, reason code",
+            detail: Detail::Number,
+        };
+        Self::detailed(&WHAT, code as u32)
     }
 
     /// What a stream function of the port has returned.
     pub(crate) fn stream(error: i32) -> Self {
         const TLS: i32 = 0x1_0000;
+        const WHAT: What = What {
+            code: Code::FAILURE,
+            text: "TLS error",
+            detail: Detail::Tls,
+        };
 
         if error <= -TLS {
-            let code = error.saturating_add(TLS);
-            return Self::detailed(
-                Code(Code::BASE.saturating_add(code)),
-                "TLS error",
-                code.unsigned_abs(),
-            );
+            return Self::detailed(&WHAT, error.saturating_add(TLS).unsigned_abs());
         }
         match error {
             -1 => Self::CLOSED,
-            -3 => Self::new(Code::FAILURE, "the host's name has no address"),
-            -4 => Self::new(Code::FAILURE, "nobody listens at that address and port"),
-            -5 => Self::new(Code::FAILURE, "the network does not reach the server"),
-            -6 => Self::new(Code::FAILURE, "the connection broke"),
-            -7 => Self::new(Code::FAILURE, "the network gave up"),
+            -3 => Self::NAME,
+            -4 => Self::REFUSED,
+            -5 => Self::UNREACHABLE,
+            -6 => Self::RESET,
+            -7 => Self::GAVE_UP,
             -8 => Self::NO_MEMORY,
-            -9 => Self::new(Code::FAILURE, "all sockets are taken"),
-            _ => Self::new(Code::FAILURE, "network error"),
+            -9 => Self::NO_SOCKET,
+            _ => Self::NETWORK,
         }
     }
 
     pub(crate) fn request(_: RequestError) -> Self {
-        Self::new(
-            Code::FAILURE,
-            "host or path cannot stand in an HTTP request",
-        )
+        Self::BAD_REQUEST
     }
 
     pub(crate) fn response(error: ResponseError) -> Self {
-        let text = match error {
-            ResponseError::NotHttp => "no HTTP on that port",
-            ResponseError::TooLong => "the WebSocket answer is longer than the receive buffer",
-            ResponseError::Ended => "closed during the WebSocket handshake",
-            ResponseError::Status(status) => {
-                let text = "no WebSocket there: HTTP status";
-                return Self::detailed(Code::FAILURE, text, status.into());
-            }
-            ResponseError::Protocol => "no sub-protocol mqtt there",
-            _ => "the WebSocket answer is not valid",
+        const STATUS: What = What {
+            code: Code::FAILURE,
+            text: "no WebSocket there: HTTP status",
+            detail: Detail::Number,
         };
-        Self::new(Code::FAILURE, text)
+        match error {
+            ResponseError::NotHttp => Self::NOT_HTTP,
+            ResponseError::TooLong => Self::LONG_ANSWER,
+            ResponseError::Ended => Self::NO_ANSWER,
+            ResponseError::Status(status) => Self::detailed(&STATUS, status.into()),
+            ResponseError::Protocol => Self::NO_SUBPROTOCOL,
+            _ => Self::BAD_ANSWER,
+        }
     }
 
     pub(crate) fn frame(error: FrameError) -> Self {
-        let text = "the server broke the WebSocket protocol, status";
-        Self::detailed(Code::FAILURE, text, error.close_code().into())
+        const WHAT: What = What {
+            code: Code::FAILURE,
+            text: "the server broke the WebSocket protocol, status",
+            detail: Detail::Number,
+        };
+        Self::detailed(&WHAT, error.close_code().into())
     }
 
     /// What the core says of a command, or of the server.
     pub(crate) fn core(error: Error) -> Self {
-        let detail = error.code().into();
-        let (code, text) = match error {
-            Error::Timeout(Timeout::Connect) => (Code::FAILURE, "no answer to CONNECT in time"),
-            Error::Timeout(_) => (Code::FAILURE, "the server is silent"),
-            Error::Peer(PeerError::PacketTooLarge) => {
-                (Code::FAILURE, "a packet too large for the receive buffer")
-            }
-            Error::Peer(PeerError::ReceiveMaximumExceeded) => (
-                Code::FAILURE,
-                "the server has more in flight than there is room for",
-            ),
-            Error::Peer(_) => (Code::FAILURE, "the server broke the protocol"),
-            Error::Full(_) => (Code::MAX_MESSAGES_INFLIGHT, "no room for more in flight"),
-            Error::Usage(error) => usage(error),
-            _ => (Code::FAILURE, "the client failed"),
+        const PEER: What = What {
+            code: Code::FAILURE,
+            text: "the server broke the protocol",
+            detail: Detail::Number,
         };
-        Self::detailed(code, text, detail)
+        match error {
+            Error::Timeout(Timeout::Connect) => Self::NO_CONNACK,
+            Error::Timeout(_) => Self::NO_PINGRESP,
+            Error::Peer(PeerError::PacketTooLarge) => Self::PACKET,
+            Error::Peer(PeerError::ReceiveMaximumExceeded) => Self::TOO_MANY,
+            Error::Full(_) => Self::FULL,
+            Error::Usage(error) => Self::usage(error),
+            _ => Self::detailed(&PEER, error.code().into()),
+        }
     }
-}
 
-fn usage(error: UsageError) -> (Code, &'static str) {
-    match error {
-        UsageError::NotConnected => (Code::DISCONNECTED, "not connected"),
-        UsageError::BufferTooSmall => (Code::FAILURE, "too long for the transmit buffer"),
-        UsageError::MaximumPacketSize => (Code::FAILURE, "longer than the server accepts"),
-        UsageError::MaximumQoS => (Code::FAILURE, "the server does not support this QoS"),
-        UsageError::RetainNotAvailable => (Code::FAILURE, "the server retains no messages"),
-        UsageError::Encode(EncodeError::TopicName) => {
-            (Code::FAILURE, "the topic is empty or has wildcards")
+    fn usage(error: UsageError) -> Self {
+        const WHAT: What = What {
+            code: Code::FAILURE,
+            text: "the call is not possible",
+            detail: Detail::Number,
+        };
+        match error {
+            UsageError::NotConnected => Self::NOT_CONNECTED,
+            UsageError::BufferTooSmall => Self::BUFFER,
+            UsageError::MaximumPacketSize => Self::PACKET_SIZE,
+            UsageError::MaximumQoS => Self::SERVER_QOS,
+            UsageError::RetainNotAvailable => Self::RETAIN,
+            UsageError::Encode(EncodeError::TopicName) => Self::TOPIC_NAME,
+            UsageError::Encode(EncodeError::TopicFilter) => Self::TOPIC_FILTER,
+            UsageError::Encode(EncodeError::FieldTooLong) => Self::LONG_FIELD,
+            UsageError::Encode(EncodeError::ClientId) => Self::EMPTY_CLIENT_ID,
+            error => Self::detailed(&WHAT, Error::Usage(error).code().into()),
         }
-        UsageError::Encode(EncodeError::TopicFilter) => {
-            (Code::FAILURE, "the topic filter is not valid")
-        }
-        UsageError::Encode(EncodeError::FieldTooLong) => {
-            (Code::TOPICNAME_TRUNCATED, "longer than 65535 bytes")
-        }
-        UsageError::Encode(EncodeError::ClientId) => (
-            Code::FAILURE,
-            "an empty client identifier needs clean_session",
-        ),
-        _ => (Code::FAILURE, "the call is not possible"),
     }
 }
 
@@ -285,12 +376,19 @@ impl Trouble {
 
     /// Notes it. `reason` is what the port has to add.
     pub(crate) fn set(&mut self, failure: Failure, reason: Option<&[u8]>) {
-        self.code = failure.code.0;
+        self.code = failure.code().0;
         self.text = Text::EMPTY;
-        self.text.push(failure.text.as_bytes());
-        if let Some(detail) = failure.detail {
-            self.text.push(b" ");
-            self.text.push_hex(detail);
+        self.text.push(failure.what.text.as_bytes());
+        match failure.what.detail {
+            Detail::None => {}
+            Detail::Number => {
+                self.text.push(b" ");
+                self.text.push_hex(failure.detail);
+            }
+            Detail::Tls => {
+                self.text.push(b" -");
+                self.text.push_hex(failure.detail);
+            }
         }
         if let Some(reason) = reason {
             self.text.push(b": ");

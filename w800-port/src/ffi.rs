@@ -4,9 +4,9 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::ptr;
 
-use crate::api;
+use crate::api::{self, Call};
 use crate::config::{Given, Options};
-use crate::error::{Code, Failure};
+use crate::error::Failure;
 use crate::events::Event;
 use crate::port::Foreign;
 
@@ -253,16 +253,13 @@ unsafe fn init(
         // SAFETY: the first field is there in any version of the structure.
         let size = unsafe { (*options).size };
         if usize::try_from(size) != Ok(size_of::<RawOptions>()) {
-            return Err(Failure::new(
-                Code::BAD_STRUCTURE,
-                "the size of the options is not theirs",
-            ));
+            return Err(Failure::OPTIONS_SIZE);
         }
         // SAFETY: the caller's, and of this size.
         Some(unsafe { *options })
     };
     if config.is_null() {
-        return Err(Failure::new(Code::INVALID_PARAM, "config is NULL"));
+        return Err(Failure::NO_CONFIG);
     }
     // SAFETY: the caller's.
     let config = unsafe { &*config };
@@ -323,7 +320,7 @@ pub(crate) unsafe extern "C" fn wm_mqtt_client_init_with(
         Ok(handle) => (handle, 0),
         Err(failure) => {
             api::note(failure);
-            (ptr::null_mut(), failure.code.0)
+            (ptr::null_mut(), failure.code().0)
         }
     };
     if !error.is_null() {
@@ -360,7 +357,8 @@ pub(crate) unsafe extern "C" fn wm_mqtt_client_subscribe(
     qos: u8,
 ) -> c_int {
     // SAFETY: a C string or NULL, as the header says.
-    api::subscribe(handle, unsafe { bytes(topic) }, qos, None)
+    let topic = unsafe { bytes(topic) };
+    api::call(handle, topic, &Call::Subscribe { qos, options: None })
 }
 
 #[unsafe(no_mangle)]
@@ -370,8 +368,10 @@ pub(crate) unsafe extern "C" fn wm_mqtt_client_subscribe_with(
     qos: u8,
     options: u8,
 ) -> c_int {
+    let options = Some(options);
     // SAFETY: a C string or NULL, as the header says.
-    api::subscribe(handle, unsafe { bytes(topic) }, qos, Some(options))
+    let topic = unsafe { bytes(topic) };
+    api::call(handle, topic, &Call::Subscribe { qos, options })
 }
 
 #[unsafe(no_mangle)]
@@ -380,7 +380,7 @@ pub(crate) unsafe extern "C" fn wm_mqtt_client_unsubscribe(
     topic: *const c_char,
 ) -> c_int {
     // SAFETY: a C string or NULL, as the header says.
-    api::unsubscribe(handle, unsafe { bytes(topic) })
+    api::call(handle, unsafe { bytes(topic) }, &Call::Unsubscribe)
 }
 
 #[unsafe(no_mangle)]
@@ -388,8 +388,8 @@ pub(crate) unsafe extern "C" fn wm_mqtt_client_unsubcribe(
     handle: *const Handle,
     topic: *const c_char,
 ) -> c_int {
-    // SAFETY: a C string or NULL, as the header says.
-    api::unsubscribe(handle, unsafe { bytes(topic) })
+    // SAFETY: the same function.
+    unsafe { wm_mqtt_client_unsubscribe(handle, topic) }
 }
 
 #[unsafe(no_mangle)]
@@ -401,15 +401,17 @@ pub(crate) unsafe extern "C" fn wm_mqtt_client_publish(
     qos: u8,
     retain: u8,
 ) -> c_int {
-    // SAFETY: a C string, or so many bytes, or NULL, as the header says.
-    let (topic, payload) = unsafe {
-        let payload = match msg_len {
-            0 => bytes(message),
-            len => slice(message, len.into()),
-        };
-        (bytes(topic), payload)
+    // SAFETY: C strings or NULL, as the header says.
+    let (topic, text) = unsafe { (bytes(topic), bytes(message).filter(|_| msg_len == 0)) };
+    let len = text.map_or(msg_len.into(), <[u8]>::len);
+    let call = Call::Publish {
+        // SAFETY: so many bytes, which last for this call.
+        payload: unsafe { Foreign::new(message.cast(), len) },
+        qos,
+        retain: retain != 0,
+        may_lend: false,
     };
-    api::publish(handle, topic, payload.unwrap_or_default(), qos, retain != 0)
+    api::call(handle, topic, &call)
 }
 
 #[unsafe(no_mangle)]
@@ -429,14 +431,14 @@ pub(crate) unsafe extern "C" fn wm_mqtt_client_publish_large(
             len => slice(topic, len.into()),
         }
     };
-    let len = if message.is_null() || isize::try_from(msg_len).is_err() {
-        0
-    } else {
-        msg_len
+    let call = Call::Publish {
+        // SAFETY: so many bytes, which stay until the message is through, as the header says.
+        payload: unsafe { Foreign::new(message.cast(), msg_len) },
+        qos,
+        retain: retain != 0,
+        may_lend: true,
     };
-    // SAFETY: so many bytes, which stay until the message is through, as the header says.
-    let payload = unsafe { Foreign::new(message.cast(), len) };
-    api::publish_large(handle, topic, payload, qos, retain != 0)
+    api::call(handle, topic, &call)
 }
 
 #[unsafe(no_mangle)]

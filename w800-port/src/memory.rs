@@ -10,7 +10,7 @@ use mqtt_core::{Buffers, Config, Inbound, Slot};
 
 use crate::client::Client;
 use crate::config::{Auth, Given, Kept, Shape, default_id, endpoint};
-use crate::error::{Code, Failure};
+use crate::error::Failure;
 use crate::events::{Event, Events};
 use crate::ffi::Handle;
 use crate::port::{self, Heap, Target};
@@ -57,35 +57,61 @@ impl Plan {
 }
 
 /// What is left of a block.
-struct Carver(&'static mut [MaybeUninit<u8>]);
+struct Carver {
+    at: *mut u8,
+    left: usize,
+}
 
 impl Carver {
+    /// Cuts off so many bytes.
+    #[inline(never)]
+    fn place(&mut self, size: usize, align: usize) -> Option<*mut u8> {
+        let pad = (self.at as usize).wrapping_neg() & (align - 1);
+        let len = size.checked_add(pad)?;
+        self.left = self.left.checked_sub(len)?;
+        // SAFETY: there were as many bytes left.
+        let place = unsafe { self.at.add(pad) };
+        // SAFETY: the same.
+        self.at = unsafe { place.add(size) };
+        Some(place)
+    }
+
     /// Cuts off `n` values.
     fn take<T: 'static>(&mut self, n: usize, value: impl Fn() -> T) -> Option<&'static mut [T]> {
-        let len = n.checked_mul(size_of::<T>())?;
-        let pad = self.0.as_ptr().cast::<T>().align_offset(align_of::<T>());
-        let (_, rest) = core::mem::take(&mut self.0).split_at_mut_checked(pad)?;
-        let (piece, rest) = rest.split_at_mut_checked(len)?;
-        self.0 = rest;
-        let piece = piece.as_mut_ptr().cast::<T>();
+        let size = n.checked_mul(size_of::<T>())?;
+        let place = self.place(size, align_of::<T>())?.cast::<T>();
         for i in 0..n {
-            // SAFETY: aligned, and `n` of them fit into the piece.
-            unsafe { piece.add(i).write(value()) };
+            // SAFETY: aligned, and `n` of them fit.
+            unsafe { place.add(i).write(value()) };
         }
-        // SAFETY: all of them were written, and the piece is no longer part of the rest.
-        Some(unsafe { core::slice::from_raw_parts_mut(piece, n) })
+        // SAFETY: all of them were written, and nobody else has the place.
+        Some(unsafe { core::slice::from_raw_parts_mut(place, n) })
+    }
+
+    /// Cuts off bytes, which are all zero.
+    fn bytes(&mut self, n: usize) -> Option<&'static mut [u8]> {
+        let place = self.place(n, 1)?;
+        // SAFETY: so many bytes, which `Heap::new` has made zero and nobody else has.
+        Some(unsafe { core::slice::from_raw_parts_mut(place, n) })
+    }
+
+    /// Cuts off the place for a value.
+    fn one<T: 'static>(&mut self) -> Option<&'static mut MaybeUninit<T>> {
+        let place = self.place(size_of::<T>(), align_of::<T>())?;
+        // SAFETY: aligned, and it fits; nobody else has it, and anything is there.
+        Some(unsafe { &mut *place.cast() })
     }
 
     /// Copies a text, with a NUL behind it.
     fn text(&mut self, text: &[u8]) -> Option<CText> {
-        let place = self.take(text.len().checked_add(1)?, || 0_u8)?;
+        let place = self.bytes(text.len().checked_add(1)?)?;
         copy(place, text);
         Some(CText(place))
     }
 
     /// Copies two texts, one behind the other.
     fn joined(&mut self, a: &[u8], b: &[u8]) -> Option<CText> {
-        let place = self.take(a.len().checked_add(b.len())?.checked_add(1)?, || 0_u8)?;
+        let place = self.bytes(a.len().checked_add(b.len())?.checked_add(1)?)?;
         for (to, from) in place.iter_mut().zip(a.iter().chain(b)) {
             *to = *from;
         }
@@ -196,8 +222,7 @@ pub(crate) fn build(given: &Given<'_>, id: u32) -> Result<&'static mut Client, F
         .client_id
         .is_some_and(|id| str::from_utf8(id).is_err())
     {
-        let text = "client_id is not UTF-8";
-        return Err(Failure::new(Code::BAD_UTF8_STRING, text));
+        return Err(Failure::CLIENT_ID_UTF8);
     }
     let mut place = [0; 40];
     let client_id = match given.client_id {
@@ -252,9 +277,11 @@ pub(crate) fn build(given: &Given<'_>, id: u32) -> Result<&'static mut Client, F
     }
 
     let block = Heap::new(plan.0).ok_or(Failure::NO_MEMORY)?.into_raw();
-    // SAFETY: so many bytes, which nobody else has until `destroy` gives them back.
-    let bytes = unsafe { core::slice::from_raw_parts_mut(block.cast().as_ptr(), plan.0) };
-    let built = Carver(bytes).client(
+    let carver = Carver {
+        at: block.as_ptr(),
+        left: plan.0,
+    };
+    let built = carver.client(
         given,
         id,
         shape,
@@ -281,15 +308,15 @@ impl Carver {
         [names, slots, ring, frames]: [usize; 4],
     ) -> Option<&'static mut Client> {
         // It comes first, so that the block's address is the handle.
-        let place = self.take(1, MaybeUninit::<Client>::uninit)?.first_mut()?;
-        let target = self.take(1, MaybeUninit::<Target>::uninit)?.first_mut()?;
+        let place = self.one::<Client>()?;
+        let target = self.one::<Target>()?;
         let ring = self.take(ring, || None::<Event>)?;
         let alpn = self.take(names, ptr::null::<c_char>)?;
         let slots = self.take(slots, || Slot::EMPTY)?;
         let inbound = self.take(shape.window.into(), || Inbound::EMPTY)?;
-        let tx = self.take(shape.tx, || 0_u8)?;
-        let rx = self.take(shape.rx, || 0_u8)?;
-        let frames = self.take(frames, || 0_u8)?;
+        let tx = self.bytes(shape.tx)?;
+        let rx = self.bytes(shape.rx)?;
+        let frames = self.bytes(frames)?;
 
         let uri = self.text(given.uri?)?;
         let endpoint = endpoint(Some(uri.bytes())).ok()?;

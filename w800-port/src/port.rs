@@ -286,7 +286,12 @@ impl Foreign {
     /// # Safety
     /// The bytes stay valid and unchanged for as long as the client has this.
     pub(crate) const unsafe fn new(at: *const u8, len: usize) -> Self {
-        Self { at, len }
+        // Nothing is longer than this, and NULL is nothing.
+        let is_some = !at.is_null() && len <= isize::MAX as usize;
+        Self {
+            at,
+            len: if is_some { len } else { 0 },
+        }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -294,7 +299,7 @@ impl Foreign {
     }
 
     pub(crate) const fn bytes(&self) -> &[u8] {
-        if self.at.is_null() {
+        if self.len == 0 {
             return &[];
         }
         // SAFETY: as `new` was promised.

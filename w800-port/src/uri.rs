@@ -1,6 +1,6 @@
 //! Where a URI leads.
 
-use crate::error::{Code, Failure};
+use crate::error::Failure;
 
 /// What a URI names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,16 +25,6 @@ const SCHEMES: [(&str, bool, bool, u16); 6] = [
     ("wss", true, true, 443),
 ];
 
-const UNKNOWN: Failure = Failure::new(
-    Code::BAD_PROTOCOL,
-    "the URI's scheme is not one of mqtt, tcp, mqtts, ssl, ws, wss",
-);
-const HOST: Failure = Failure::new(Code::INVALID_PARAM, "the URI has no valid host");
-const PORT: Failure = Failure::new(
-    Code::INVALID_PARAM,
-    "the URI's port is not one of 1 to 65535",
-);
-
 impl<'a> Endpoint<'a> {
     /// The beginning of an HTTP URI that leads there.
     pub(crate) const fn http(&self) -> &'static str {
@@ -45,26 +35,26 @@ impl<'a> Endpoint<'a> {
     pub(crate) fn parse(uri: &'a str) -> Result<Self, Failure> {
         let (scheme, rest) = scheme(uri);
         let known = SCHEMES.iter().find(|(name, ..)| *name == scheme);
-        let &(_, tls, websocket, port) = known.ok_or(UNKNOWN)?;
+        let &(_, tls, websocket, port) = known.ok_or(Failure::SCHEME)?;
         let (authority, path) = split(rest, b'/').unwrap_or((rest, ""));
         let (host, behind) = match authority.strip_prefix('[') {
             Some(rest) => {
-                let (host, behind) = split(rest, b']').ok_or(HOST)?;
+                let (host, behind) = split(rest, b']').ok_or(Failure::HOST)?;
                 (host, behind.strip_prefix(']').unwrap_or_default())
             }
             None => split(authority, b':').unwrap_or((authority, "")),
         };
         let digits = behind.strip_prefix(':');
         if digits.is_none() && !behind.is_empty() {
-            return Err(HOST);
+            return Err(Failure::HOST);
         }
         let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         let has_other = |byte: u8| matches!(byte, b'@' | b'?' | b'#' | b'[' | b']');
         if host.is_empty() || !is_visible(host) || host.bytes().any(has_other) {
-            return Err(HOST);
+            return Err(Failure::HOST);
         }
         let port = match digits {
-            Some(digits) => number(digits).ok_or(PORT)?,
+            Some(digits) => number(digits).ok_or(Failure::PORT)?,
             None => port,
         };
         let path = if path.is_empty() { "/mqtt" } else { path };
@@ -116,6 +106,7 @@ fn number(digits: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     fn parse(uri: &str) -> (bool, bool, &str, u16, &str) {
         let endpoint = Endpoint::parse(uri).unwrap();
@@ -140,7 +131,7 @@ mod tests {
         assert_eq!(parse("a.b:7"), (false, false, "a.b", 7, "/mqtt"));
         for uri in ["http://a.b", "MQTT://a.b", "://a.b", "mqtt ://a.b"] {
             let error = Endpoint::parse(uri).unwrap_err();
-            assert_eq!(error.code, Code::BAD_PROTOCOL, "{uri}");
+            assert_eq!(error.code(), Code::BAD_PROTOCOL, "{uri}");
         }
     }
 
@@ -174,7 +165,7 @@ mod tests {
             "mqtt://::1",
         ] {
             let error = Endpoint::parse(uri).unwrap_err();
-            assert_eq!(error.code, Code::INVALID_PARAM, "{uri}");
+            assert_eq!(error.code(), Code::INVALID_PARAM, "{uri}");
         }
     }
 }
