@@ -50,16 +50,6 @@ impl From<Error> for Failure {
     }
 }
 
-/// What an event asks of whoever drives the application.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[must_use]
-pub enum Progress {
-    /// Nothing.
-    Go,
-    /// To write the journal before anything else.
-    Save,
-}
-
 /// The device's application.
 #[derive(Debug)]
 pub struct Application {
@@ -117,11 +107,7 @@ impl Application {
     ///
     /// # Errors
     /// It should not have happened.
-    pub fn handle(
-        &mut self,
-        event: Event<'_>,
-        client: &mut Client<'_>,
-    ) -> Result<Progress, Failure> {
+    pub fn handle(&mut self, event: Event<'_>, client: &mut Client<'_>) -> Result<(), Failure> {
         match event {
             Event::Connected(connack) => self.connected(connack.session_present, client)?,
             Event::Subscribed(suback) => {
@@ -159,7 +145,7 @@ impl Application {
             }
             _ => {}
         }
-        Ok(Progress::Go)
+        Ok(())
     }
 
     fn connected(&mut self, session_present: bool, client: &mut Client<'_>) -> Result<(), Failure> {
@@ -178,7 +164,7 @@ impl Application {
         Ok(())
     }
 
-    fn message(&mut self, publish: &Publish<'_>) -> Result<Progress, Failure> {
+    fn message(&mut self, publish: &Publish<'_>) -> Result<(), Failure> {
         let level = usize::from(publish.qos as u8);
         let (number, is_last) = number(publish.payload);
         match publish.topic {
@@ -204,8 +190,6 @@ impl Application {
                 if is_last {
                     self.state.total[0] = number + 1;
                 }
-                // Its acknowledgement waits for no record.
-                return Ok(Progress::Save);
             }
             topic if topic == DOWN[1] && publish.qos == QoS::ExactlyOnce => {
                 if number > self.received {
@@ -224,7 +208,7 @@ impl Application {
             }
             _ => return Err(Failure::new("a message that was not expected", number)),
         }
-        Ok(Progress::Go)
+        Ok(())
     }
 
     /// Writes the application's part of a record: that a message was received counts together with

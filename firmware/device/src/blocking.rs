@@ -4,7 +4,7 @@ use mqtt_core::{Client, Error, Instant, RxBuf};
 
 use modem::{Modem, NoCarrier, Serial};
 
-use crate::{Application, Failure, Journal, Progress};
+use crate::{Application, Failure, Journal};
 
 /// What the loop asks of a board.
 #[derive(Clone, Copy, Debug)]
@@ -63,17 +63,10 @@ fn connection<S: Serial + Copy>(
     application: &mut Application,
     journal: &mut Option<Journal<'_>>,
 ) -> Result<bool, Failure> {
-    let mut save = |client: &mut Client<'_>, application: &mut Application| {
-        if let Some(journal) = journal {
-            journal.save(client, application);
-        }
-    };
     loop {
         // What has happened?
         while let Some(event) = rx.poll(client, board.now())? {
-            if application.handle(event, client)? == Progress::Save {
-                save(client, application);
-            }
+            application.handle(event, client)?;
         }
         if client.is_closed() {
             return Ok(true);
@@ -87,7 +80,9 @@ fn connection<S: Serial + Copy>(
         } else {
             application.work(client)?;
         }
-        save(client, application);
+        if let Some(journal) = journal {
+            journal.save(client, application);
+        }
         // Send, then look again.
         let sent = modem.sender.write(client.transmit());
         if sent > 0 {

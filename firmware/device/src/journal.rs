@@ -173,7 +173,8 @@ impl<'m> Journal<'m> {
     }
 
     /// Writes what is due, and with it the application's state. To be called when the client has
-    /// no more events, before anything is sent, and whenever the application asks for it.
+    /// no more events, before anything is sent: not even a message at QoS 1, for which there is no
+    /// record, is acknowledged before the application's state is written.
     pub fn save(&mut self, client: &mut Client<'_>, application: &mut Application) {
         loop {
             let (mut count, mut len) = (0, BATCH + ENTRY + State::LEN);

@@ -14,10 +14,12 @@ pub mod blocking;
 mod journal;
 mod kept;
 
+use core::time::Duration;
+
 use mqtt_core::wire::Version;
 use mqtt_core::{Config, Durability, Storage};
 
-pub use application::{Application, Failure, Progress};
+pub use application::{Application, Failure};
 pub use journal::{Flash, Journal, State};
 pub use kept::Counters;
 
@@ -32,6 +34,9 @@ const TRANSMIT: usize = 1024;
 
 /// How many messages may be in flight each way; mosquitto has no more either, if not told otherwise.
 const IN_FLIGHT: usize = 20;
+
+/// How long the server may be silent.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The memory of a client.
 pub type Memory = Storage<RECEIVE, TRANSMIT, IN_FLIGHT>;
@@ -101,7 +106,10 @@ impl Job {
             version: self.version,
             clean_start: !keeps_session,
             session_expiry: if keeps_session { u32::MAX } else { 0 },
-            keep_alive: 10,
+            // A machine that has much to do may not be taken for a server that is silent.
+            keep_alive: 30,
+            connect_timeout: PATIENCE,
+            ping_timeout: PATIENCE,
             durability: match self.task {
                 Task::Journal => Durability::WriteAhead,
                 _ => Durability::Ram,

@@ -9,13 +9,13 @@ mod time;
 use core::time::Duration;
 
 use board::println;
-use device::{Application, Counters, Failure, Flash, Job, Journal, Memory, Progress, State, Task};
+use device::{Application, Counters, Failure, Flash, Job, Journal, Memory, State, Task};
 use embassy_executor::Spawner;
 use modem::{Modem, Serial};
 use mqtt_client::Error;
 use mqtt_client::embedded::{Client, Connection, EmbassyTimer};
 
-use stream::{NoCarrier, Reader, Writer};
+use stream::{Reader, Writer};
 
 /// How long the last bytes may take.
 const LAST_BYTES: Duration = Duration::from_secs(5);
@@ -107,15 +107,10 @@ async fn use_connection<S: Serial>(
             journal.save(core, application);
         }
         match connection.poll().await {
-            Ok(Some((event, core))) => {
-                let progress = application.handle(event, core)?;
-                if let (Progress::Save, Some(journal)) = (progress, &mut *journal) {
-                    journal.save(core, application);
-                }
-            }
+            Ok(Some((event, core))) => application.handle(event, core)?,
             Ok(None) => {}
             Err(Error::Protocol(error)) => return Err(error.into()),
-            Err(Error::Stream(NoCarrier) | _) => return Err(End::Lost),
+            Err(_) => return Err(End::Lost),
         }
     }
 }

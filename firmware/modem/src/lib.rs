@@ -158,3 +158,103 @@ impl<S: Serial> Sender<S> {
         encode(kind, self.call, &[], |byte| self.serial.write(byte));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// A line of which a test has the other end.
+    #[derive(Default)]
+    struct Line {
+        to_device: RefCell<VecDeque<u8>>,
+        from_device: RefCell<Vec<u8>>,
+    }
+
+    impl Line {
+        fn say(&self, kind: Kind, call: u8, data: &[u8]) {
+            let mut line = self.to_device.borrow_mut();
+            encode(kind, call, data, |byte| line.push_back(byte));
+        }
+
+        fn heard(&self) -> Vec<Item> {
+            let mut decoder = Decoder::new();
+            let bytes = self.from_device.take();
+            bytes
+                .into_iter()
+                .filter_map(|byte| decoder.push(byte))
+                .collect()
+        }
+    }
+
+    impl Serial for &Line {
+        fn read(&mut self) -> Option<u8> {
+            self.to_device.borrow_mut().pop_front()
+        }
+
+        fn room(&self) -> usize {
+            20 - self.from_device.borrow().len()
+        }
+
+        fn write(&mut self, byte: u8) {
+            self.from_device.borrow_mut().push(byte);
+        }
+    }
+
+    #[test]
+    fn a_call() {
+        let line = Line::default();
+        let mut modem = Modem::new(&line);
+        modem.dial(1);
+        assert_eq!(line.heard(), [Item::Sign(Kind::Dial, 1)]);
+        assert_eq!(modem.receiver.is_connected(), Ok(false));
+        line.say(Kind::Connected, 1, &[]);
+        line.say(Kind::Data, 1, b"hello");
+        assert_eq!(modem.receiver.is_connected(), Ok(true));
+
+        let mut space = [0; 3];
+        assert_eq!(modem.receiver.read(&mut space), Ok(3));
+        assert_eq!(&space, b"hel");
+        // What came before the end is there before the end.
+        line.say(Kind::NoCarrier, 1, &[]);
+        assert_eq!(modem.receiver.read(&mut space), Ok(2));
+        assert_eq!(modem.receiver.read(&mut space), Err(NoCarrier));
+    }
+
+    #[test]
+    fn what_is_left_of_earlier_calls_is_dropped() {
+        let line = Line::default();
+        let mut modem = Modem::new(&line);
+        modem.dial(1);
+        line.say(Kind::Connected, 1, &[]);
+        line.say(Kind::Data, 1, b"old");
+        line.say(Kind::NoCarrier, 1, &[]);
+        modem.dial(2);
+        assert_eq!(modem.receiver.is_connected(), Ok(false));
+        line.say(Kind::Connected, 2, &[]);
+        line.say(Kind::Data, 1, b"old");
+        line.say(Kind::NoCarrier, 1, &[]);
+        line.say(Kind::Data, 2, b"new");
+        assert_eq!(modem.receiver.is_connected(), Ok(true));
+        let mut space = [0; 9];
+        assert_eq!(modem.receiver.read(&mut space), Ok(3));
+        assert_eq!(&space[..3], b"new");
+    }
+
+    #[test]
+    fn no_more_is_written_than_there_is_room_for() {
+        let line = Line::default();
+        let mut modem = Modem::new(&line);
+        modem.dial(1);
+        line.heard();
+        let bytes = [0xC0; 20];
+        assert_eq!(modem.sender.write(&bytes), 7);
+        assert_eq!(modem.sender.write(&bytes), 0);
+        assert_eq!(line.heard(), [Item::Byte(1, 0xC0); 7]);
+    }
+}
