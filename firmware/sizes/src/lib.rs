@@ -109,7 +109,7 @@ pub fn now() -> Instant {
 pub fn send(bytes: &[u8]) -> usize {
     let n = bytes.len().min(100);
     write(b's');
-    write(n as u8);
+    write(u8::try_from(n).unwrap_or_default());
     for byte in bytes.iter().take(n) {
         write(*byte);
     }
@@ -123,8 +123,7 @@ pub fn receive(space: &mut [u8], until: Option<Instant>) -> Input {
     let mut left = LEFT.load(Relaxed);
     if left == 0 {
         write(b'w');
-        let until = until.map_or(u32::MAX, |until| until.as_millis() as u32);
-        write_u32(until);
+        write_u32(until.map_or(u32::MAX, millis));
         match read() {
             b'b' => left = read_u32(),
             b't' => {
@@ -143,12 +142,16 @@ pub fn receive(space: &mut [u8], until: Option<Instant>) -> Input {
     Input::Bytes(n as usize)
 }
 
+/// A moment as it goes over the line.
+fn millis(moment: Instant) -> u32 {
+    u32::try_from(moment.as_millis()).unwrap_or(u32::MAX)
+}
+
 #[inline(never)]
 #[unsafe(link_section = ".board")]
-fn write_u32(mut value: u32) {
-    for _ in 0..4 {
-        write(value as u8);
-        value >>= 8;
+fn write_u32(value: u32) {
+    for byte in value.to_le_bytes() {
+        write(byte);
     }
 }
 
@@ -183,7 +186,7 @@ fn read() -> u8 {
     // SAFETY: registers of the board's first UART.
     unsafe {
         while STATE.read_volatile() & RX_FULL == 0 {}
-        DATA.read_volatile() as u8
+        DATA.read_volatile().to_le_bytes()[0]
     }
 }
 

@@ -48,7 +48,7 @@ fn run(client: &mut Client<'_>, rx: &mut RxBuf<'_>) -> Result<(), Error> {
         match receive(rx.space(), client.poll_timeout()) {
             Input::Bytes(n) => rx.filled(n),
             Input::Time if client.is_connected() => {
-                let time = now().as_millis() as u32;
+                let time = now().as_millis();
                 client.publish(&Message::new(black_box("time"), &time.to_be_bytes()))?;
                 if time > 600_000 {
                     client.disconnect()?;

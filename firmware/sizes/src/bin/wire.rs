@@ -13,8 +13,9 @@ use sizes::{Input, Memory, now, receive, send};
 static TX: Memory<[u8; 128]> = Memory::new([0; 128]);
 
 const VERSION: Version = Version::V311;
+/// In seconds.
+const KEEP_ALIVE: u16 = 60;
 /// In milliseconds.
-const KEEP_ALIVE: u64 = 60_000;
 const TIMEOUT: u64 = 10_000;
 
 sizes::main!(program);
@@ -33,7 +34,7 @@ fn run(tx: &mut [u8]) -> Result<(), EncodeError> {
     let connect = Connect {
         version: VERSION,
         clean_start: true,
-        keep_alive: (KEEP_ALIVE / 1000) as u16,
+        keep_alive: KEEP_ALIVE,
         username: black_box(Some("user")),
         password: black_box(Some(b"secret")),
         client_id: black_box("sensor-7"),
@@ -67,7 +68,7 @@ fn run(tx: &mut [u8]) -> Result<(), EncodeError> {
                 // A server that has nothing to say but answers says one thing at a time.
                 len = 0;
                 answer_by = None;
-                ping_at = time + KEEP_ALIVE;
+                ping_at = time + u64::from(KEEP_ALIVE) * 1000;
             }
             Input::Time => {
                 if answer_by.is_some_and(|by| time >= by) {
@@ -79,7 +80,7 @@ fn run(tx: &mut [u8]) -> Result<(), EncodeError> {
                     ping_at = u64::MAX;
                 }
                 if is_connected {
-                    let payload = (time as u32).to_be_bytes();
+                    let payload = time.to_be_bytes();
                     let message = Publish::new(black_box("time"), &payload);
                     transmit(&Packet::Publish(message), tx)?;
                     if time > 600_000 {
