@@ -1,5 +1,5 @@
 use crate::error::UsageError;
-use crate::wire::{ConnAck, Filter, Property, QoS, TopicFilter};
+use crate::wire::{ConnAck, Filter, Property, QoS, has_wildcard, is_shared};
 
 /// What the server said of itself in CONNACK.
 #[derive(Clone, Copy, Debug)]
@@ -71,13 +71,10 @@ impl Server {
         filters: &[Filter<'_>],
         properties: &[Property<'_>],
     ) -> Result<(), UsageError> {
-        let is_shared = |f: &Filter<'_>| {
-            TopicFilter::new(f.topic).is_ok_and(|filter| filter.share_name().is_some())
-        };
         let is_identifier = |p: &Property<'_>| matches!(p, Property::SubscriptionIdentifier(_));
-        if !self.wildcards && filters.iter().any(|f| f.topic.contains(['+', '#'])) {
+        if !self.wildcards && filters.iter().any(|f| has_wildcard(f.topic)) {
             Err(UsageError::WildcardNotAvailable)
-        } else if !self.shared && filters.iter().any(is_shared) {
+        } else if !self.shared && filters.iter().any(|f| is_shared(f.topic)) {
             Err(UsageError::SharedNotAvailable)
         } else if !self.subscription_identifiers && properties.iter().any(is_identifier) {
             Err(UsageError::SubscriptionIdentifierNotAvailable)

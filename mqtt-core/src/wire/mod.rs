@@ -64,4 +64,5 @@ pub(crate) use stored::{
 };
 pub use subscribe::{Filter, RetainHandling, SubAck, Subscribe, UnsubAck, Unsubscribe};
 pub use topic::{TopicError, TopicFilter, TopicName};
+pub(crate) use topic::{has_wildcard, is_shared};
 pub use types::{PacketId, QoS, Version};

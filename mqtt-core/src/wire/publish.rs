@@ -53,7 +53,7 @@ impl<'a> Publish<'a> {
             dup,
             qos: qos.unwrap_or_default(),
             retain: flags & 1 != 0,
-            topic: r.string(),
+            topic: r.text(),
             packet_id: is_acknowledged.then(|| r.packet_id()),
             properties: properties(&mut r, Place::Publish),
             payload: r.rest(),
@@ -61,10 +61,7 @@ impl<'a> Publish<'a> {
         if publish.topic.is_empty() && version.is_v5() {
             r.require(publish.topic_alias().is_some(), DecodeError::NoTopic);
         } else {
-            r.require(
-                TopicName::new(publish.topic).is_ok(),
-                DecodeError::TopicName,
-            );
+            r.require_topic_name(publish.topic);
         }
         r.result()?;
         Ok(publish)

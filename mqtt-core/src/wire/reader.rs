@@ -11,7 +11,7 @@ use core::num::NonZeroU16;
 use nom::IResult;
 use nom::bytes::complete::take;
 
-use super::{DecodeError, List, PacketId, TopicName, Version};
+use super::{DecodeError, List, PacketId, TopicError, TopicName, Version};
 
 pub(crate) struct Reader<'a> {
     /// The version to read in; CONNECT names its own.
@@ -113,17 +113,30 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn string(&mut self) -> &'a str {
-        let text = core::str::from_utf8(self.binary());
-        self.require(text.is_ok(), DecodeError::Utf8);
-        let text = text.unwrap_or_default();
+        let text = self.text();
         self.require(!has_nul(text), DecodeError::NulCharacter);
         text
     }
 
     pub(super) fn topic_name(&mut self) -> &'a str {
-        let topic = self.string();
-        self.require(TopicName::new(topic).is_ok(), DecodeError::TopicName);
+        let topic = self.text();
+        self.require_topic_name(topic);
         topic
+    }
+
+    pub(super) fn require_topic_name(&mut self, topic: &str) {
+        match TopicName::new(topic) {
+            Ok(_) => {}
+            Err(TopicError::NulCharacter) => self.fail(DecodeError::NulCharacter),
+            Err(_) => self.fail(DecodeError::TopicName),
+        }
+    }
+
+    /// A string that is still to be searched for U+0000.
+    pub(super) fn text(&mut self) -> &'a str {
+        let text = core::str::from_utf8(self.binary());
+        self.require(text.is_ok(), DecodeError::Utf8);
+        text.unwrap_or_default()
     }
 
     pub(super) fn packet_id(&mut self) -> PacketId {

@@ -2,6 +2,7 @@ use super::frame::Body;
 use super::list::{List, Sealed};
 use super::property::{Place, properties, put_properties};
 use super::reader::Reader;
+use super::topic::is_shared;
 use super::writer::Writer;
 use super::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, QoS, ReasonCode, TopicFilter,
@@ -54,7 +55,7 @@ impl<'a> Filter<'a> {
     fn read_for_subscribe(r: &mut Reader<'a>) -> Self {
         let filter = Self::read(r);
         let is_new = filter.options() & !0b11 != 0;
-        let is_shared = filter.topic.starts_with("$share/");
+        let is_shared = is_shared(filter.topic);
         r.require(r.version.is_v5() || !is_new, DecodeError::ReservedOptions);
         r.require(
             !filter.no_local || !is_shared,
@@ -98,12 +99,10 @@ impl<'a> Sealed<'a> for Filter<'a> {
 
     fn put(&self, out: &mut Writer<'_>) {
         self.topic.put(out);
-        out.check(|| match TopicFilter::new(self.topic) {
-            Ok(topic) if self.no_local && topic.share_name().is_some() => {
-                Err(EncodeError::NoLocalShared)
-            }
-            _ => Ok(()),
-        });
+        out.require(
+            !self.no_local || !is_shared(self.topic),
+            EncodeError::NoLocalShared,
+        );
         out.u8(self.options());
     }
 }
@@ -117,10 +116,9 @@ impl<'a> Sealed<'a> for &'a str {
     }
 
     fn put(&self, out: &mut Writer<'_>) {
-        out.check(|| {
-            TopicFilter::new(self)
-                .map(drop)
-                .or(Err(EncodeError::TopicFilter))
+        out.check(|| match TopicFilter::new(self) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(EncodeError::TopicFilter),
         });
         out.binary(self.as_bytes());
     }

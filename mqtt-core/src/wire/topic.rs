@@ -1,5 +1,7 @@
 use core::fmt;
 
+use super::reader::has_nul;
+
 /// Why a string is not a topic name or filter.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -40,6 +42,34 @@ fn check_length(topic: &str) -> Result<(), TopicError> {
     }
 }
 
+/// What a shared subscription begins with.
+const SHARE: &str = "$share/";
+
+const fn is_wildcard(byte: u8) -> bool {
+    matches!(byte, b'+' | b'#')
+}
+
+pub(crate) fn is_shared(filter: &str) -> bool {
+    filter.starts_with(SHARE)
+}
+
+pub(crate) fn has_wildcard(filter: &str) -> bool {
+    filter.bytes().any(is_wildcard)
+}
+
+fn levels(topic: &str) -> impl Iterator<Item = &[u8]> {
+    topic.as_bytes().split(|byte| *byte == b'/')
+}
+
+/// The share name of a shared subscription and the filter after it; either may be missing, which
+/// no shared subscription is without.
+fn split_share(filter: &str) -> Option<(&str, &str)> {
+    let shared = filter.strip_prefix(SHARE)?;
+    let name_len = shared.bytes().position(|byte| byte == b'/');
+    let (name, rest) = shared.split_at_checked(name_len.unwrap_or(shared.len()))?;
+    Some((name, rest.get(1..).unwrap_or_default()))
+}
+
 /// A topic that messages are published to: at least one character and no wildcard.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TopicName<'a>(&'a str);
@@ -54,10 +84,10 @@ impl<'a> TopicName<'a> {
         // Without an early exit, so that it compiles to vector instructions.
         let bad = name
             .bytes()
-            .fold(false, |bad, b| bad | (b == 0) | (b == b'+') | (b == b'#'));
+            .fold(false, |bad, b| bad | (b == 0) | is_wildcard(b));
         if !bad {
             Ok(Self(name))
-        } else if super::reader::has_nul(name) {
+        } else if has_nul(name) {
             Err(TopicError::NulCharacter)
         } else {
             Err(TopicError::Wildcard)
@@ -85,28 +115,29 @@ impl<'a> TopicFilter<'a> {
     /// Names the rule that `filter` breaks.
     pub fn new(filter: &'a str) -> Result<Self, TopicError> {
         check_length(filter)?;
-        if super::reader::has_nul(filter) {
+        if has_nul(filter) {
             return Err(TopicError::NulCharacter);
         }
-        let checked = Self(filter);
-        if let Some(shared) = filter.strip_prefix("$share/") {
-            let (name, rest) = shared.split_once('/').ok_or(TopicError::Share)?;
-            if name.is_empty() || name.contains(['+', '#']) || rest.is_empty() {
+        let mut pattern = filter;
+        if let Some((name, shared)) = split_share(filter) {
+            if name.is_empty() || has_wildcard(name) || shared.is_empty() {
                 return Err(TopicError::Share);
             }
+            pattern = shared;
         }
-        let mut levels = checked.pattern().split('/').peekable();
-        while let Some(level) = levels.next() {
-            let fits = match level {
-                "+" => true,
-                "#" => levels.peek().is_none(),
-                _ => !level.contains(['+', '#']),
+        let mut before = b'/';
+        let mut rest = pattern.as_bytes();
+        while let [byte, after @ ..] = rest {
+            let fills_level = match after {
+                [] => before == b'/',
+                [next, ..] => before == b'/' && *byte == b'+' && *next == b'/',
             };
-            if !fits {
+            if is_wildcard(*byte) && !fills_level {
                 return Err(TopicError::Wildcard);
             }
+            (before, rest) = (*byte, after);
         }
-        Ok(checked)
+        Ok(Self(filter))
     }
 
     /// The filter as a string, `$share/` prefix included.
@@ -118,15 +149,12 @@ impl<'a> TopicFilter<'a> {
     /// The share name of a shared subscription.
     #[must_use]
     pub fn share_name(self) -> Option<&'a str> {
-        Some(self.0.strip_prefix("$share/")?.split_once('/')?.0)
+        split_share(self.0).map(|(name, _)| name)
     }
 
     /// What is matched against topics: the filter without its `$share/name/` prefix.
     fn pattern(self) -> &'a str {
-        self.0
-            .strip_prefix("$share/")
-            .and_then(|shared| shared.split_once('/'))
-            .map_or(self.0, |(_, pattern)| pattern)
+        split_share(self.0).map_or(self.0, |(_, pattern)| pattern)
     }
 
     /// True if messages published to `topic` pass this filter.
@@ -146,20 +174,22 @@ impl<'a> TopicFilter<'a> {
     #[must_use]
     pub fn matches(self, topic: &str) -> bool {
         let pattern = self.pattern();
-        if topic.starts_with('$') && pattern.starts_with(['+', '#']) {
+        if topic.as_bytes().first() == Some(&b'$')
+            && matches!(pattern.as_bytes(), [b'+' | b'#', ..])
+        {
             return false;
         }
-        let mut levels = topic.split('/');
-        for want in pattern.split('/') {
-            if want == "#" {
+        let mut topic = levels(topic);
+        for want in levels(pattern) {
+            if want == b"#" {
                 return true;
             }
-            match levels.next() {
-                Some(level) if want == "+" || want == level => {}
+            match topic.next() {
+                Some(level) if want == b"+" || want == level => {}
                 _ => return false,
             }
         }
-        levels.next().is_none()
+        topic.next().is_none()
     }
 }
 
