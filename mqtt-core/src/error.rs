@@ -302,6 +302,13 @@ pub enum Resource {
     Control,
 }
 
+impl Resource {
+    /// For sets of them.
+    pub(crate) const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -224,10 +224,9 @@ impl<'b> Client<'b> {
         let is_recorded = mem::take(&mut self.is_recorded) && self.is_durable();
         self.outbox.connection_lost(is_recorded);
         if self.outbox.room() > room {
-            self.room_returned(Resource::Messages);
+            self.room_returned(Resource::Messages.bit());
         }
-        self.room_returned(Resource::Window);
-        self.room_returned(Resource::Control);
+        self.room_returned(Resource::Window.bit() | Resource::Control.bit());
         self.inbox
             .connection_lost(self.config.acknowledgement == Acknowledgement::Manual);
         self.aliases_in.begin(0);

@@ -58,7 +58,7 @@ impl Client<'_> {
             left -= 1;
         }
         if self.outbox.vacancies() > vacancies {
-            self.room_returned(Resource::Slots);
+            self.room_returned(Resource::Slots.bit());
         }
         self.inbox.journaled(left);
         self.admit();

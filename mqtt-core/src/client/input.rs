@@ -1,6 +1,6 @@
 //! What received packets mean.
 
-use super::{Client, Source, Step};
+use super::{Client, RELEASED, Source, Step};
 use crate::V5;
 use crate::config::Config;
 use crate::error::{Error, PeerError, Resource};
@@ -29,19 +29,35 @@ impl<'b> Client<'b> {
             }
             return Ok(Step::NOTHING);
         };
-        if header.packet_len() > self.maximum_packet_size {
+        let mut len = header.packet_len();
+        if len > self.maximum_packet_size {
             return Err(PeerError::PacketTooLarge.into());
         }
-        if header.packet_len() > capacity {
-            return self.read_head(&header, input, capacity);
+        // How much of the payload follows, if not all of the packet is read at once.
+        let mut total = None;
+        if len > capacity {
+            let Some(head) = self.head(&header, input, capacity)? else {
+                return Ok(Step::NOTHING);
+            };
+            total = Some(len - head);
+            len = head;
         }
-        let Some(body) = input.get(header.len..header.packet_len()) else {
+        let Some(body) = input.get(header.len..len) else {
             return Ok(Step::NOTHING);
         };
         let packet = header.packet_type;
-        let taken = match packet {
+        let (taken, event) = match packet {
             PacketType::ConnAck if self.phase == Phase::Connecting => {
-                Taken::Event(self.connack(ConnAck::decode(body, version)?)?)
+                let connack = ConnAck::decode(body, version)?;
+                let event = if connack.code.is_error() {
+                    self.control.keep_partial();
+                    self.close();
+                    Event::Refused(connack)
+                } else {
+                    self.connack(&connack)?;
+                    Event::Connected(connack)
+                };
+                (Taken::Event, event)
             }
             PacketType::Auth if self.method().is_some() => {
                 let auth = Auth::decode(body, version)?;
@@ -51,44 +67,58 @@ impl<'b> Client<'b> {
                 if auth.code == ReasonCode::ReAuthenticate {
                     return Err(PeerError::UnexpectedPacket(packet).into());
                 }
-                Taken::Event(Event::Auth(auth))
+                (Taken::Event, Event::Auth(auth))
             }
             _ if self.phase == Phase::Connecting => {
                 return Err(PeerError::UnexpectedPacket(packet).into());
             }
-            PacketType::Publish => self.receive(Publish::decode(header.flags, body, version)?)?,
+            PacketType::Publish => {
+                let publish = Publish::decode(header.flags, body, version)?;
+                let taken = self.receive(&publish, total)?;
+                let event = match total {
+                    None => Event::Publish(publish),
+                    Some(total) => Event::PublishStart { publish, total },
+                };
+                (taken, event)
+            }
             PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
-                let ack = Ack::decode(packet, body, version)?;
+                let mut ack = Ack::decode(packet, body, version)?;
                 self.check_reason(&ack.properties)?;
-                match packet {
-                    PacketType::PubAck => Taken::Event(self.puback(ack)?),
-                    PacketType::PubRec => self.pubrec(ack)?,
-                    PacketType::PubRel => self.pubrel(&ack)?,
-                    _ => self.pubcomp(ack)?,
+                let taken = match packet {
+                    PacketType::PubRel => self.pubrel(ack.packet_id)?,
+                    _ => self.acknowledged(packet, &ack)?,
+                };
+                if packet == PacketType::PubComp {
+                    // Its one error means that the server had the message and has forgotten that.
+                    ack.code = ReasonCode::Success;
                 }
+                (taken, Event::Published(ack))
             }
             PacketType::SubAck => {
                 let suback = SubAck::decode(body, version)?;
                 self.check_reason(&suback.properties)?;
                 self.answer(suback.packet_id, State::Subscribe, packet, &suback.codes)?;
-                Taken::Event(Event::Subscribed(suback))
+                (Taken::Event, Event::Subscribed(suback))
             }
             PacketType::UnsubAck => {
                 let unsuback = UnsubAck::decode(body, version)?;
                 self.check_reason(&unsuback.properties)?;
-                self.answer(
-                    unsuback.packet_id,
-                    State::Unsubscribe,
-                    packet,
-                    &unsuback.codes,
-                )?;
-                Taken::Event(Event::Unsubscribed(unsuback))
+                let UnsubAck {
+                    packet_id, codes, ..
+                } = &unsuback;
+                self.answer(*packet_id, State::Unsubscribe, packet, codes)?;
+                (Taken::Event, Event::Unsubscribed(unsuback))
             }
-            PacketType::PingResp if body.is_empty() => {
+            PacketType::PingResp => {
+                if !body.is_empty() {
+                    return Err(DecodeError::TrailingBytes.into());
+                }
                 self.timers.ping_answered();
-                Taken::Silently
+                return Ok(Step {
+                    consumed: len,
+                    event: None,
+                });
             }
-            PacketType::PingResp => return Err(DecodeError::TrailingBytes.into()),
             PacketType::Disconnect if version.is_v5() => {
                 let disconnect = Disconnect::decode(body, version)?;
                 let expiry = |property| matches!(property, Property::SessionExpiryInterval(_));
@@ -97,20 +127,16 @@ impl<'b> Client<'b> {
                 }
                 self.control.keep_partial();
                 self.close();
-                Taken::Event(Event::Disconnected(disconnect))
+                (Taken::Event, Event::Disconnected(disconnect))
             }
             _ => return Err(PeerError::UnexpectedPacket(packet).into()),
         };
-        Ok(match taken {
-            Taken::NotYet => self.hold_back(),
-            Taken::Silently => Step {
-                consumed: header.packet_len(),
-                event: None,
-            },
-            Taken::Event(event) => Step {
-                consumed: header.packet_len(),
-                event: Some(event),
-            },
+        if taken == Taken::NotYet {
+            return Ok(self.hold_back());
+        }
+        Ok(Step {
+            consumed: len,
+            event: (taken == Taken::Event).then_some(event),
         })
     }
 
@@ -123,52 +149,28 @@ impl<'b> Client<'b> {
         Step::NOTHING
     }
 
-    /// Reads the beginning of a packet that is larger than the receive buffer.
-    fn read_head<'i>(
-        &mut self,
+    /// The length of everything before the payload of a packet that is larger than the receive
+    /// buffer; `None` if that is not there yet.
+    fn head(
+        &self,
         header: &FixedHeader,
-        input: &'i [u8],
+        input: &[u8],
         capacity: usize,
-    ) -> Result<Step<'i>, Error> {
+    ) -> Result<Option<usize>, Error> {
         if header.packet_type != PacketType::Publish {
             return Err(PeerError::PacketTooLarge.into());
         }
         if self.phase == Phase::Connecting {
             return Err(PeerError::UnexpectedPacket(header.packet_type).into());
         }
-        let version = self.config.version;
         let body = input.get(header.len..).unwrap_or_default();
-        let len = head_len(header.flags, body, header.remaining, version)?;
-        if len.is_some_and(|len| header.len + len > capacity)
-            || len.is_none() && input.len() >= capacity
-        {
+        let len = head_len(header.flags, body, header.remaining, self.config.version)?;
+        let len = len.map(|len| header.len + len);
+        // At least that much is to come.
+        if len.unwrap_or(input.len() + 1) > capacity {
             return Err(PeerError::PacketTooLarge.into());
         }
-        let Some((len, head)) = len.and_then(|len| Some((len, body.get(..len)?))) else {
-            return Ok(Step::NOTHING);
-        };
-        let publish = Publish::decode(header.flags, head, version)?;
-        let total = header.remaining - len;
-        let message = publish.packet_id.map(|id| (id, publish.qos));
-        let Some(delivery) = self.delivery(&publish)? else {
-            return Ok(self.hold_back());
-        };
-        let is_new = delivery == Delivery::New;
-        if let (Some((id, QoS::ExactlyOnce)), true) = (message, is_new) {
-            let noted = self.inbox.insert(id);
-            debug_assert!(noted);
-        }
-        self.reading = Reading::Payload(Payload {
-            offset: 0,
-            left: total,
-            message,
-            is_new,
-        });
-        let event = is_new.then_some(Event::PublishStart { publish, total });
-        Ok(Step {
-            consumed: header.len + len,
-            event,
-        })
+        Ok(len)
     }
 
     fn read_payload<'i>(&mut self, payload: Payload, input: &'i [u8]) -> Step<'i> {
@@ -179,19 +181,16 @@ impl<'b> Client<'b> {
             return Step::NOTHING;
         }
         if last {
-            match payload.message {
-                Some((id, qos)) if payload.is_new => self.inbox.push(id, qos),
-                // The second half of what `receive` does with a repeated message.
-                Some((id, qos)) => match self.inbox.delivery(id, qos) {
-                    Delivery::Repeated if !self.control.has_room() => return self.hold_back(),
-                    Delivery::Repeated => {
-                        self.inbox.repeated(id);
-                        self.answer_with(PacketType::PubRec, id, ReasonCode::Success);
-                    }
-                    Delivery::Queued => self.inbox.repeated(id),
-                    Delivery::New => {}
-                },
-                None => {}
+            if let Some((id, qos)) = payload.message {
+                let delivery = if payload.is_new {
+                    Delivery::New
+                } else {
+                    self.inbox.delivery(id, qos)
+                };
+                let is_over = delivery == Delivery::New && !payload.is_new;
+                if !is_over && !self.received(id, qos, delivery) {
+                    return self.hold_back();
+                }
             }
             self.reading = Reading::Packet;
         } else {
@@ -243,12 +242,7 @@ impl<'b> Client<'b> {
         Ok(())
     }
 
-    fn connack<'i>(&mut self, connack: ConnAck<'i>) -> Result<Event<'i>, Error> {
-        if connack.code.is_error() {
-            self.control.keep_partial();
-            self.close();
-            return Ok(Event::Refused(connack));
-        }
+    fn connack(&mut self, connack: &ConnAck<'_>) -> Result<(), Error> {
         let Config {
             version,
             clean_start,
@@ -263,7 +257,7 @@ impl<'b> Client<'b> {
         // 3.1 does not say, but a session without clean start goes on.
         let session_present = connack.session_present || version == Version::V31 && !clean_start;
         if V5 {
-            self.server = Server::new(&connack);
+            self.server = Server::new(connack);
             if self.max_transmit() < ACK_LEN {
                 return Err(PeerError::MaximumPacketSize.into());
             }
@@ -291,9 +285,9 @@ impl<'b> Client<'b> {
         });
         self.admit();
         if self.outbox.room() > room {
-            self.room_returned(Resource::Messages);
+            self.room_returned(Resource::Messages.bit());
         }
-        Ok(Event::Connected(connack))
+        Ok(())
     }
 
     /// How to deliver a message; `None` if it has to wait.
@@ -351,78 +345,85 @@ impl<'b> Client<'b> {
         }
     }
 
-    fn receive<'i>(&mut self, publish: Publish<'i>) -> Result<Taken<'i>, Error> {
-        let Some(delivery) = self.delivery(&publish)? else {
+    /// Notes a message, of whose payload the last `total` bytes follow if it is streamed.
+    fn receive(&mut self, publish: &Publish<'_>, total: Option<usize>) -> Result<Taken, Error> {
+        let Some(delivery) = self.delivery(publish)? else {
             return Ok(Taken::NotYet);
         };
-        match (delivery, publish.packet_id) {
-            (Delivery::New, Some(id)) => {
-                if publish.qos == QoS::ExactlyOnce {
-                    let noted = self.inbox.insert(id);
-                    debug_assert!(noted);
-                }
-                self.inbox.push(id, publish.qos);
+        let is_new = delivery == Delivery::New;
+        if let (Some(left), message) = (total, publish.packet_id) {
+            self.reading = Reading::Payload(Payload {
+                offset: 0,
+                left,
+                message: message.map(|id| (id, publish.qos)),
+                is_new,
+            });
+        }
+        if let Some(id) = publish.packet_id {
+            if is_new && publish.qos == QoS::ExactlyOnce {
+                let noted = self.inbox.insert(id);
+                debug_assert!(noted);
             }
-            (Delivery::New, None) => {}
-            (Delivery::Repeated, Some(id)) => {
+            if total.is_none() && !self.received(id, publish.qos, delivery) {
+                return Ok(Taken::NotYet);
+            }
+        }
+        Ok(if is_new {
+            Taken::Event
+        } else {
+            Taken::Silently
+        })
+    }
+
+    /// All of a message is here. False if there is no room for its acknowledgement.
+    fn received(&mut self, id: PacketId, qos: QoS, delivery: Delivery) -> bool {
+        match delivery {
+            Delivery::New => self.inbox.push(id, qos),
+            Delivery::Queued => self.inbox.repeated(id),
+            Delivery::Repeated if !self.control.has_room() => return false,
+            Delivery::Repeated => {
+                self.inbox.repeated(id);
+                self.answer_with(PacketType::PubRec, id, ReasonCode::Success);
+            }
+        }
+        true
+    }
+
+    /// PUBACK, PUBREC or PUBCOMP.
+    fn acknowledged(&mut self, packet: PacketType, ack: &Ack<'_>) -> Result<Taken, Error> {
+        let (id, is_error) = (ack.packet_id, ack.code.is_error());
+        Ok(match self.outbox.acknowledged(packet, id, is_error) {
+            Settled::Done => {
+                self.settled();
+                Taken::Event
+            }
+            Settled::Released => {
+                self.room_returned(Resource::Messages.bit());
+                Taken::Silently
+            }
+            // The server may remember what we do not; this ends it on its side, too.
+            Settled::Unknown if packet == PacketType::PubRec => {
+                if is_error {
+                    return Ok(Taken::Silently);
+                }
                 if !self.control.has_room() {
                     return Ok(Taken::NotYet);
                 }
-                self.inbox.repeated(id);
-                self.answer_with(PacketType::PubRec, id, ReasonCode::Success);
-                return Ok(Taken::Silently);
+                self.answer_with(PacketType::PubRel, id, self.not_found());
+                Taken::Silently
             }
-            (Delivery::Queued, Some(id)) => {
-                self.inbox.repeated(id);
-                return Ok(Taken::Silently);
-            }
-            (Delivery::Queued | Delivery::Repeated, None) => return Ok(Taken::Silently),
-        }
-        Ok(Taken::Event(Event::Publish(publish)))
+            // The end of an exchange that only the server knew of.
+            Settled::Unknown if packet == PacketType::PubComp => Taken::Silently,
+            _ => return Err(PeerError::UnknownPacketId(packet).into()),
+        })
     }
 
-    fn puback<'i>(&mut self, ack: Ack<'i>) -> Result<Event<'i>, Error> {
-        match self.outbox.puback(ack.packet_id) {
-            Settled::Done => {
-                self.settled();
-                Ok(Event::Published(ack))
-            }
-            _ => Err(PeerError::UnknownPacketId(PacketType::PubAck).into()),
-        }
-    }
-
-    fn pubrec<'i>(&mut self, ack: Ack<'i>) -> Result<Taken<'i>, Error> {
-        Ok(
-            match self.outbox.pubrec(ack.packet_id, ack.code.is_error()) {
-                Settled::Done => {
-                    self.settled();
-                    Taken::Event(Event::Published(ack))
-                }
-                Settled::Released => {
-                    self.room_returned(Resource::Messages);
-                    Taken::Silently
-                }
-                Settled::Unexpected => {
-                    return Err(PeerError::UnknownPacketId(PacketType::PubRec).into());
-                }
-                // The server may remember what we do not; this ends it on its side, too.
-                _ if ack.code.is_error() => Taken::Silently,
-                _ if !self.control.has_room() => Taken::NotYet,
-                _ => {
-                    let code = self.not_found();
-                    self.answer_with(PacketType::PubRel, ack.packet_id, code);
-                    Taken::Silently
-                }
-            },
-        )
-    }
-
-    fn pubrel<'i>(&mut self, ack: &Ack<'_>) -> Result<Taken<'i>, Error> {
-        if self.inbox.is_queued(ack.packet_id) {
+    fn pubrel(&mut self, id: PacketId) -> Result<Taken, Error> {
+        if self.inbox.is_queued(id) {
             return Err(PeerError::UnknownPacketId(PacketType::PubRel).into());
         }
-        if self.is_durable() && self.inbox.is_received(ack.packet_id) {
-            return Ok(if self.inbox.release(ack.packet_id) {
+        if self.is_durable() && self.inbox.is_received(id) {
+            return Ok(if self.inbox.release(id) {
                 Taken::Silently
             } else {
                 Taken::NotYet
@@ -431,35 +432,19 @@ impl<'b> Client<'b> {
         if !self.control.has_room() {
             return Ok(Taken::NotYet);
         }
-        let known = self.inbox.remove(ack.packet_id);
-        let code = if known {
+        let code = if self.inbox.remove(id) {
             ReasonCode::Success
         } else {
             self.not_found()
         };
-        self.answer_with(PacketType::PubComp, ack.packet_id, code);
+        self.answer_with(PacketType::PubComp, id, code);
         Ok(Taken::Silently)
-    }
-
-    fn pubcomp<'i>(&mut self, ack: Ack<'i>) -> Result<Taken<'i>, Error> {
-        match self.outbox.pubcomp(ack.packet_id) {
-            Settled::Done => {
-                self.settled();
-                // Its one error means that the server had the message and has forgotten that.
-                let code = ReasonCode::Success;
-                Ok(Taken::Event(Event::Published(Ack { code, ..ack })))
-            }
-            // The end of an exchange that only the server knew of, see `pubrec`.
-            Settled::Unknown => Ok(Taken::Silently),
-            _ => Err(PeerError::UnknownPacketId(PacketType::PubComp).into()),
-        }
     }
 
     /// A message is through: the next one may go.
     fn settled(&mut self) {
         self.admit();
-        self.slot_returned();
-        self.room_returned(Resource::Messages);
+        self.room_returned(RELEASED);
     }
 
     /// What 5.0 says to an unknown identifier; before, nothing can be said.
@@ -485,18 +470,20 @@ impl<'b> Client<'b> {
             return Err(PeerError::ReasonCodeCount.into());
         }
         self.outbox.answered(id);
-        self.slot_returned();
+        self.room_returned(Resource::Slots.bit() | Resource::Window.bit());
         Ok(())
     }
 }
 
 /// What became of a packet.
-enum Taken<'i> {
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Taken {
     /// It has to wait until something was sent.
     NotYet,
     /// It concerns nobody but the client.
     Silently,
-    Event(Event<'i>),
+    /// The application is told.
+    Event,
 }
 
 fn method<'a>(property: &Property<'a>) -> Option<&'a str> {

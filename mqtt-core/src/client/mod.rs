@@ -368,15 +368,15 @@ impl<'b> Client<'b> {
                 if self.control.is_empty() {
                     self.timers.queue_left();
                 }
-                self.room_returned(Resource::Control);
+                self.room_returned(Resource::Control.bit());
             }
             Source::Messages | Source::RestOfMessage => {
                 let room = self.outbox.room();
                 if self.outbox.transmitted(n) {
-                    self.room_returned(Resource::Slots);
+                    self.room_returned(Resource::Slots.bit());
                 }
                 if self.outbox.room() > room || self.outbox.has_holes() {
-                    self.room_returned(Resource::Messages);
+                    self.room_returned(Resource::Messages.bit());
                 }
                 self.admit_next();
             }
@@ -488,18 +488,13 @@ impl<'b> Client<'b> {
 
     const fn note_refusal<T>(&mut self, result: &Result<T, Error>) {
         if let Err(Error::Full(resource)) = result {
-            self.refused |= 1 << *resource as u8;
+            self.refused |= resource.bit();
         }
     }
 
-    const fn room_returned(&mut self, resource: Resource) {
-        self.writable |= self.refused & 1 << resource as u8 != 0;
-    }
-
-    /// A slot is free again.
-    const fn slot_returned(&mut self) {
-        self.room_returned(Resource::Slots);
-        self.room_returned(Resource::Window);
+    /// There is room again in `resources`, one bit each.
+    const fn room_returned(&mut self, resources: u8) {
+        self.writable |= self.refused & resources != 0;
     }
 
     const fn has_pending_event(&self) -> bool {
@@ -518,8 +513,7 @@ impl<'b> Client<'b> {
             return Some(Event::Aborted);
         }
         if let Some(id) = self.outbox.take_lost() {
-            self.slot_returned();
-            self.room_returned(Resource::Messages);
+            self.room_returned(RELEASED);
             return Some(Event::Lost(id));
         }
         self.writable = false;
@@ -591,6 +585,9 @@ impl<'b> Client<'b> {
         }
     }
 }
+
+/// What a message gives back at its end.
+const RELEASED: u8 = Resource::Slots.bit() | Resource::Window.bit() | Resource::Messages.bit();
 
 /// Where the bytes to send come from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

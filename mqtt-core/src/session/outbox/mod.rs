@@ -8,8 +8,8 @@ use super::slots::{Index, Slot, Slots, State};
 use crate::V5;
 use crate::error::{Error, Resource, UsageError};
 use crate::wire::{
-    self, Body, Envelope, PacketId, Property, Publish, QoS, Version, decode_stored, expiry_at,
-    has_alias, head, head_start, is_enveloped, packet_len, remove_alias,
+    self, Body, Envelope, PacketId, PacketType, Property, Publish, QoS, Version, decode_stored,
+    expiry_at, has_alias, head, head_start, is_enveloped, packet_len, remove_alias,
 };
 
 #[derive(Debug)]
@@ -466,16 +466,9 @@ impl<'b> Outbox<'b> {
         self.reclaim();
     }
 
-    /// The message of this identifier, if it was sent at this QoS and waits for its first
-    /// acknowledgement.
-    fn sent(&self, id: PacketId, level: QoS) -> Option<Index> {
-        let index = self.slots.find(id)?;
-        if self.slots.state(index) != State::Stored {
-            return None;
-        }
-        let offset = self.offset(index);
-        let packet = head(self.arena.packet(offset));
-        (qos(*packet.first()?) == level && self.arena.is_sent(offset)).then_some(index)
+    /// True if the message was sent at this QoS.
+    fn is_sent(&self, index: Index, level: QoS) -> bool {
+        qos(self.flags(index)) == level && self.arena.is_sent(self.offset(index))
     }
 
     fn free(&mut self, index: Index) {
@@ -493,59 +486,51 @@ impl<'b> Outbox<'b> {
         }
     }
 
-    pub(crate) fn puback(&mut self, id: PacketId) -> Settled {
-        match self.sent(id, QoS::AtLeastOnce) {
-            Some(index) => {
-                self.free(index);
-                Settled::Done
-            }
-            None => Settled::Unknown,
-        }
-    }
-
-    pub(crate) fn pubrec(&mut self, id: PacketId, is_error: bool) -> Settled {
-        if let Some(index) = self.sent(id, QoS::ExactlyOnce) {
-            if is_error {
-                self.free(index);
-                return Settled::Done;
-            }
-            // From here on the identifier is all that is needed.
-            self.holes |= self.oldest() != Some(index);
-            let state = if self.is_durable() {
-                State::Acknowledged
-            } else {
-                State::Releasing
-            };
-            self.slots.set_state(index, state);
-            self.reclaim();
-            return Settled::Released;
-        }
+    /// PUBACK, PUBREC or PUBCOMP.
+    pub(crate) fn acknowledged(
+        &mut self,
+        packet: PacketType,
+        id: PacketId,
+        is_error: bool,
+    ) -> Settled {
         let Some(index) = self.slots.find(id) else {
             return Settled::Unknown;
         };
-        match self.slots.state(index) {
-            State::Acknowledged => Settled::Released,
-            State::Releasing | State::Released => {
+        match (packet, self.slots.state(index)) {
+            (PacketType::PubAck, State::Stored) if self.is_sent(index, QoS::AtLeastOnce) => {
+                self.free(index);
+                Settled::Done
+            }
+            (PacketType::PubRec, State::Stored) if self.is_sent(index, QoS::ExactlyOnce) => {
+                if is_error {
+                    self.free(index);
+                    return Settled::Done;
+                }
+                // From here on the identifier is all that is needed.
+                self.holes |= self.oldest() != Some(index);
+                let state = if self.is_durable() {
+                    State::Acknowledged
+                } else {
+                    State::Releasing
+                };
+                self.slots.set_state(index, state);
+                self.reclaim();
+                Settled::Released
+            }
+            (PacketType::PubRec, State::Acknowledged) => Settled::Released,
+            (PacketType::PubRec, State::Releasing | State::Released) => {
                 self.slots.set_state(index, State::Releasing);
                 Settled::Released
             }
-            State::Stored | State::Subscribe | State::Unsubscribe => Settled::Unexpected,
-            _ => Settled::Unknown,
-        }
-    }
-
-    pub(crate) fn pubcomp(&mut self, id: PacketId) -> Settled {
-        match self.slots.find(id) {
-            Some(index) if self.slots.state(index) == State::Released => {
+            (PacketType::PubComp, State::Released) => {
                 self.settle(index);
                 Settled::Done
             }
-            Some(index) => match self.slots.state(index) {
-                // Of these the server may know more than we do, from before.
-                State::Accepted | State::Waiting | State::Settled | State::Lost => Settled::Unknown,
-                _ => Settled::Unexpected,
-            },
-            None => Settled::Unknown,
+            // Of these the server may know more than we do, from before.
+            (_, State::Accepted | State::Waiting | State::Settled | State::Lost) => {
+                Settled::Unknown
+            }
+            _ => Settled::Unexpected,
         }
     }
 

@@ -142,12 +142,12 @@ proptest! {
                     let sent = unacknowledged.remove(which % unacknowledged.len());
                     let id = PacketId::new(sent.id.unwrap()).unwrap();
                     if sent.qos == QoS::AtLeastOnce {
-                        prop_assert!(matches!(outbox.puback(id), Settled::Done));
+                        prop_assert!(matches!(outbox.acknowledged(PacketType::PubAck, id, false), Settled::Done));
                     } else {
-                        prop_assert!(matches!(outbox.pubrec(id, false), Settled::Released));
+                        prop_assert!(matches!(outbox.acknowledged(PacketType::PubRec, id, false), Settled::Released));
                         prop_assert_eq!(outbox.releasing(), Some(id));
                         outbox.released();
-                        prop_assert!(matches!(outbox.pubcomp(id), Settled::Done));
+                        prop_assert!(matches!(outbox.acknowledged(PacketType::PubComp, id, false), Settled::Done));
                     }
                     outbox.admit(quota, 0);
                 }
