@@ -66,6 +66,9 @@ pub(crate) fn deinit(handle: *const Handle) -> i32 {
     };
     close(id);
     port::locked(|library| {
+        if let Some((client, _)) = library.get(id) {
+            client.forget_payloads();
+        }
         library.waiters.complete_all(id, Code::DISCONNECTED);
         let is_closed = library
             .get(id)
@@ -265,11 +268,8 @@ fn attempt(client: &mut Client, topic: Option<&[u8]>, call: &Call) -> Result<Out
             match result {
                 Ok(id) => return Ok(Outcome::Done(id.map_or(0, |id| id.get().into()))),
                 Err(Error::Usage(UsageError::BufferTooSmall)) if may_lend => {
-                    let id = client.lend(&message, payload);
-                    match id {
-                        Ok(id) if is_kept => return Ok(Outcome::Done(id.get().into())),
-                        id => id.map(For::Answer),
-                    }
+                    // Until it is through, the payload is needed.
+                    client.lend(&message, payload).map(For::Answer)
                 }
                 Err(error) => Err(error),
             }

@@ -12,7 +12,7 @@ use crate::events::{Event, Events};
 use crate::ffi::{Handle, Token};
 use crate::incoming::{Held, Incoming, Limits};
 use crate::memory::Core;
-use crate::port::{self, Foreign, Level, Stream, Target};
+use crate::port::{self, Foreign, Heap, Level, Stream, Target};
 use crate::socket::{Rx, Socket};
 use crate::wait::{For, Waiters};
 
@@ -45,6 +45,8 @@ pub(crate) struct Client {
     incoming: Incoming,
     /// Payloads that lie with the application: none is sent twice at the same time.
     lent: [Option<Lent>; LENT],
+    /// True if the session has a message whose payload is gone: it cannot go on.
+    is_spoilt: bool,
     stream: Option<Stream>,
     state: State,
     /// When the state ends by itself.
@@ -71,12 +73,28 @@ pub(crate) struct Client {
     tokens: [u8; 2],
 }
 
-/// A payload that lies with the application.
+/// A payload that lies with the application, or did.
 struct Lent {
     id: PacketId,
-    bytes: Foreign,
+    bytes: Payload,
     /// True if it is through once it is sent.
     is_sent_once: bool,
+}
+
+enum Payload {
+    /// A call waits until it is through.
+    Theirs(Foreign),
+    /// The call is over, and the message is not.
+    Copied(Heap),
+}
+
+impl Payload {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Theirs(bytes) => bytes.bytes(),
+            Self::Copied(bytes) => bytes.as_bytes(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -156,6 +174,7 @@ impl Client {
             events,
             incoming: Incoming::None,
             lent: [const { None }; LENT],
+            is_spoilt: false,
             stream: None,
             state: State::Idle,
             deadline: Instant::default(),
@@ -262,18 +281,23 @@ impl Client {
     /// Nobody waits for this any more: a payload is the application's again.
     pub(crate) fn forget(&mut self, reason: For) {
         if let For::Answer(id) = reason {
-            self.take_back(id);
+            self.abandon(id);
             self.abandoned = Some(id);
         }
     }
 
     /// Begins anew: without a session, as another client for those who compare.
     pub(crate) fn renew(&mut self) {
-        self.core.renew(self.kept.core());
-        self.lent = [const { None }; LENT];
-        self.incoming = Incoming::None;
+        self.renew_session();
         self.events.forget_messages();
         self.new_token();
+    }
+
+    fn renew_session(&mut self) {
+        self.core.renew(self.kept.core());
+        self.lent = [const { None }; LENT];
+        self.is_spoilt = false;
+        self.incoming = Incoming::None;
     }
 
     /// Notes that a message's payload lies with the application. False if too many do.
@@ -292,19 +316,58 @@ impl Client {
         let id = self.core.publish_lent(&message, bytes.len())?;
         *place = Some(Lent {
             id,
-            bytes,
+            bytes: Payload::Theirs(bytes),
             is_sent_once: message.qos == QoS::AtMostOnce,
         });
         Ok(id)
     }
 
-    /// Takes a payload back that was not sent. It must not be looked at from now on.
-    pub(crate) fn take_back(&mut self, id: PacketId) {
+    /// Takes a payload back whose message is through. It must not be looked at from now on.
+    fn take_back(&mut self, id: PacketId) {
         for place in &mut self.lent {
             if place.as_ref().is_some_and(|lent| lent.id == id) {
                 *place = None;
             }
         }
+    }
+
+    /// Gives a payload back to the application though its message is not through. With QoS 0, the
+    /// message goes with the connection; else the session keeps a copy or, without memory, ends.
+    fn abandon(&mut self, id: PacketId) {
+        let is_this = |place: &&mut Option<Lent>| place.as_ref().is_some_and(|lent| lent.id == id);
+        let Some(place) = self.lent.iter_mut().find(is_this) else {
+            return;
+        };
+        let Some(lent) = place.as_mut().filter(|lent| !lent.is_sent_once) else {
+            *place = None;
+            return;
+        };
+        if let Payload::Theirs(bytes) = lent.bytes {
+            match Heap::copy(bytes.bytes()) {
+                Some(copy) => lent.bytes = Payload::Copied(copy),
+                None => {
+                    *place = None;
+                    self.is_spoilt = true;
+                }
+            }
+        }
+    }
+
+    /// [`abandon`](Self::abandon) for all whose calls are not to wait for another connection.
+    fn abandon_all(&mut self, reconnects: bool, waiters: &mut Waiters) {
+        for place in 0..LENT {
+            let lent = self.lent.get(place).and_then(Option::as_ref);
+            if let Some(lent) = lent.filter(|lent| lent.is_sent_once || !reconnects) {
+                let id = lent.id;
+                self.abandon(id);
+                waiters.complete(self.id, For::Answer(id), Failure::CUT.code().0);
+            }
+        }
+    }
+
+    /// Gives all payloads back, for good.
+    pub(crate) fn forget_payloads(&mut self) {
+        self.lent = [const { None }; LENT];
     }
 
     /// How many ends of connections the event task has yet to be told of.
@@ -362,6 +425,9 @@ impl Client {
     }
 
     fn start(&mut self, now: Instant) {
+        if self.is_spoilt {
+            self.renew_session();
+        }
         self.state = State::Starting;
         self.deadline = now + Duration::from_millis(CONNECT_TIME.into());
         self.is_asked = false;
@@ -536,6 +602,8 @@ impl Client {
             News::Published(id) => {
                 self.take_back(id);
                 self.tell(Event::Published(id));
+                let result = id.get().into();
+                cx.waiters.complete(self.id, For::Answer(id), result);
                 cx.waiters.complete(self.id, For::Room, 0);
             }
             News::Lost(id) => {
@@ -721,6 +789,8 @@ impl Client {
             let _ = self.hear(News::of(&event), cx);
         }
         self.abandoned = None;
+        let reconnects = self.is_wanted || self.is_automatic && !is_orderly;
+        self.abandon_all(reconnects, cx.waiters);
         if core::mem::take(&mut self.is_up) {
             self.tell(if is_orderly {
                 Event::Disconnected

@@ -392,7 +392,7 @@ impl Carver {
 pub(crate) fn destroy(client: &'static mut Client) {
     let block = NonNull::from(client);
     // SAFETY: it was made in place, and nobody else has it; what it has in the block is not
-    // dropped, but for the events that wait there.
+    // dropped, but for events that wait and payloads that were copied.
     unsafe { block.drop_in_place() };
     // SAFETY: the block begins with the client.
     unsafe { port::free(block.cast()) };

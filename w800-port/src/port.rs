@@ -98,6 +98,20 @@ impl Heap {
         Some(Self { at, len })
     }
 
+    /// A copy of these; `None` if there is no memory.
+    pub(crate) fn copy(bytes: &[u8]) -> Option<Self> {
+        let mut copy = Self::new(bytes.len())?;
+        for (to, from) in copy.bytes().iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        Some(copy)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        // SAFETY: its own, and initialised.
+        unsafe { core::slice::from_raw_parts(self.at.as_ptr(), self.len) }
+    }
+
     pub(crate) const fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: its own, and initialised.
         unsafe { core::slice::from_raw_parts_mut(self.at.as_ptr(), self.len) }

@@ -492,3 +492,113 @@ SCENARIO(no_memory)
     expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
     finish(client);
 }
+
+/* --- messages that are sent from where they lie ------------------------------------------------------------------ */
+
+static char *large;
+#define LARGE 20000
+
+static int publish_large(wm_mqtt_client_handle_t client, const char *topic, uint8_t qos)
+{
+    int result;
+    large = malloc(LARGE);
+    CHECK(large != NULL);
+    memset(large, 'l', LARGE);
+    result = wm_mqtt_client_publish_large(client, topic, 0, large, LARGE, qos, 0);
+    /* From here on, the library has no business with it. */
+    memset(large, 'x', LARGE);
+    free(large);
+    return result;
+}
+
+SCENARIO(large_messages_are_through_when_the_call_returns)
+{
+    wm_mqtt_client_handle_t client = connected_to("TCP");
+    uint8_t qos;
+    CHECK(wm_mqtt_client_subscribe(client, "large", 0) > 0);
+    for (qos = 0; qos <= 2; qos++) {
+        int id = publish_large(client, "large", qos), published = 0, received = 0;
+        CHECK(qos == 0 ? id == 0 : id > 0);
+        while (!received || (qos > 0 && !published)) {
+            struct seen seen = next_event();
+            if (seen.event == WM_EVENT_MQTT_CLIENT_PUBLISHED) {
+                SAME(seen.data.mqtt_client_published_info.msg_id, id);
+                published = 1;
+            } else {
+                SAME(seen.event, WM_EVENT_MQTT_CLIENT_DATA);
+                SAME(seen.data.mqtt_client_data_info.payload_len, LARGE);
+                SAME(strspn(seen.data.mqtt_client_data_info.payload, "l"), LARGE);
+                release(&seen);
+                received = 1;
+            }
+        }
+    }
+    finish(client);
+}
+
+SCENARIO(large_message_that_is_never_acknowledged)
+{
+    wm_mqtt_client_handle_t client = connected_to("BROKER");
+    SAME(publish_large(client, "mute", 1), WM_MQTT_CLIENT_ERROR_FAILURE);
+    expect_event(WM_EVENT_MQTT_CLIENT_DISCONNECTED);
+    /* What it was is given up, and nothing is stuck. */
+    SAME(wm_mqtt_client_connect(client), 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
+    CHECK(wm_mqtt_client_publish(client, "a", "x", 1, 1, 0) > 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_PUBLISHED);
+    CHECK(publish_large(client, "a", 1) > 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_PUBLISHED);
+    finish(client);
+}
+
+SCENARIO(large_message_of_a_session_that_is_kept)
+{
+    wm_mqtt_client_config_t config = config_of("BROKER");
+    wm_mqtt_client_handle_t client;
+    char id[] = "kept";
+    config.client_id = id;
+    config.clean_session = 0;
+    client = client_of(config);
+    watch_events();
+    SAME(wm_mqtt_client_connect(client), 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
+    SAME(publish_large(client, "mute", 1), WM_MQTT_CLIENT_ERROR_FAILURE);
+    expect_event(WM_EVENT_MQTT_CLIENT_DISCONNECTED);
+    /* It is sent again, though the application has its memory back. */
+    SAME(wm_mqtt_client_connect(client), 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
+    CHECK(wm_mqtt_client_publish(client, "a", "x", 1, 1, 0) > 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_PUBLISHED);
+    SAME(wm_mqtt_client_deinit(client), 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_DISCONNECTED);
+}
+
+SCENARIO(large_message_whose_connection_breaks)
+{
+    wm_mqtt_client_config_t config = config_of("BROKER");
+    wm_mqtt_client_handle_t client;
+    char id[] = "kept";
+    unsigned began = now();
+    config.client_id = id;
+    config.clean_session = 0;
+    client = client_of(config);
+    watch_events();
+    SAME(wm_mqtt_client_connect(client), 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
+    SAME(publish_large(client, "gone", 1), WM_MQTT_CLIENT_ERROR_DISCONNECTED);
+    expect_event(WM_EVENT_MQTT_CLIENT_DISCONNECTED);
+    CHECK(now() - began < 5000);
+
+    /* Without memory for a copy, the message is given up, and nothing is stuck. */
+    SAME(wm_mqtt_client_reconnect(client), 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
+    rig_no_memory(1);
+    SAME(publish_large(client, "gone", 1), WM_MQTT_CLIENT_ERROR_DISCONNECTED);
+    expect_event(WM_EVENT_MQTT_CLIENT_DISCONNECTED);
+    rig_no_memory(0);
+    SAME(wm_mqtt_client_connect(client), 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
+    CHECK(wm_mqtt_client_publish(client, "a", "x", 1, 1, 0) > 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_PUBLISHED);
+    finish(client);
+}

@@ -8,6 +8,7 @@
  * client identifier
  *   refuse-N   CONNACK has the return code N, and the connection is closed
  *   mute       there is no CONNACK
+ *   kept       from the second time on, CONNACK says that the session is present
  *   tell       after CONNACK, the CONNECT packet comes back as a message of topic "connect"
  *   count      after CONNACK, the number of CONNECT packets so far comes as a message of topic "count"
  * filter
@@ -32,7 +33,7 @@
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int connects;
+static int connects, kept;
 
 struct packet {
     unsigned char bytes[70000];
@@ -112,6 +113,9 @@ static int on_connect(int connection, const struct packet *packet)
     int count;
     pthread_mutex_lock(&lock);
     count = ++connects;
+    if (is(identifier, "kept")) {
+        connack[2] = kept++ > 0;
+    }
     pthread_mutex_unlock(&lock);
     if (is(identifier, "mute")) {
         return 1;

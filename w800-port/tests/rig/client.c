@@ -31,14 +31,31 @@ void watch_events(void)
     }
 }
 
-struct seen expect_event(int event)
+struct seen next_event(void)
 {
     struct seen *next, seen;
     CHECK(xQueueReceive(all, &next, pdMS_TO_TICKS(PATIENCE)) == pdTRUE);
     seen = *next;
     free(next);
+    return seen;
+}
+
+struct seen expect_event(int event)
+{
+    struct seen seen = next_event();
     SAME(seen.event, event);
     return seen;
+}
+
+void release(struct seen *seen)
+{
+    if (seen->event == WM_EVENT_MQTT_CLIENT_DATA) {
+        rig_free(seen->data.mqtt_client_data_info.topic);
+        rig_free(seen->data.mqtt_client_data_info.payload);
+    } else if (seen->event == WM_EVENT_MQTT_CLIENT_DATA_PART) {
+        rig_free(seen->data.mqtt_client_data_part_info.topic);
+        rig_free(seen->data.mqtt_client_data_part_info.payload);
+    }
 }
 
 struct seen expect_message(const char *topic, const char *payload)
@@ -54,8 +71,7 @@ struct seen expect_message(const char *topic, const char *payload)
     } else {
         CHECK(memcmp(seen.data.mqtt_client_data_info.payload, payload, length + 1) == 0);
     }
-    rig_free(seen.data.mqtt_client_data_info.topic);
-    rig_free(seen.data.mqtt_client_data_info.payload);
+    release(&seen);
     return seen;
 }
 

@@ -17,8 +17,12 @@ struct seen {
 
 /* Begins to collect events of all clients, in order. */
 void watch_events(void);
+/* The next one; it has to come. */
+struct seen next_event(void);
 /* The next one; it has to come, and be this one. */
 struct seen expect_event(int event);
+/* Frees what came with DATA or DATA_PART. */
+void release(struct seen *seen);
 /* The next one is DATA of this topic with this payload, and its memory is freed. */
 struct seen expect_message(const char *topic, const char *payload);
 /* There is no event for so many milliseconds. */
