@@ -17,7 +17,7 @@
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
 
-#include "network.h"
+#include "board.h"
 
 #define LOG_TAG "example"
 #include "wm_log.h"
