@@ -25,7 +25,14 @@ pub struct Slot {
 
 impl Slot {
     /// A slot that is not in use.
+    // All zero, so that memory in a static takes no room in flash.
     pub const EMPTY: Self = Self {
+        prev: 0,
+        next: 0,
+        ..Self::FREE
+    };
+
+    const FREE: Self = Self {
         value: 0,
         expiry: 0,
         id: 0,
@@ -110,7 +117,7 @@ impl<'b> Slots<'b> {
         let table = table
             .split_at_mut_checked(len)
             .map_or_else(Default::default, |(t, _)| t);
-        table.fill(Slot::EMPTY);
+        table.fill(Slot::FREE);
         Self {
             table,
             lists: [List {
@@ -129,7 +136,7 @@ impl<'b> Slots<'b> {
     }
 
     fn slot(&self, index: u16) -> &Slot {
-        self.table.get(usize::from(index)).unwrap_or(&Slot::EMPTY)
+        self.table.get(usize::from(index)).unwrap_or(&Slot::FREE)
     }
 
     fn slot_mut(&mut self, index: u16) -> Option<&mut Slot> {
@@ -252,7 +259,7 @@ impl<'b> Slots<'b> {
             *slot = Slot {
                 value,
                 id: id.get(),
-                ..Slot::EMPTY
+                ..Slot::FREE
             };
             self.last_id = id.get();
             self.used += 1;
@@ -270,7 +277,7 @@ impl<'b> Slots<'b> {
     pub(super) fn release(&mut self, index: Index) {
         self.unlink(index);
         if let Some(slot) = self.slot_mut(index.0) {
-            *slot = Slot::EMPTY;
+            *slot = Slot::FREE;
             self.used -= 1;
         }
     }
