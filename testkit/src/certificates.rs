@@ -25,15 +25,16 @@ pub struct Identity {
 pub struct Certificates {
     /// The authority that clients and servers trust.
     pub ca: Identity,
-    /// A server at `localhost`, `127.0.0.1` and `::1`.
+    /// A server at `localhost`, `127.0.0.1` and `::1`, and, in a network of a test's own, at
+    /// `broker.test` and `10.89.0.1`.
     pub server: Identity,
     /// A client by the name of `client-a`.
     pub client: Identity,
     /// A server at `wronghost.invalid`.
     pub wrong_host: Identity,
-    /// A server at `localhost`, until 2020.
+    /// The server's, until 2020.
     pub expired: Identity,
-    /// A server at `localhost`, from 2999 on.
+    /// The server's, from 2999 on.
     pub not_yet_valid: Identity,
     /// An authority that nobody should trust.
     pub other_ca: Identity,
@@ -44,16 +45,16 @@ impl Certificates {
     pub fn new() -> Self {
         use ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
 
-        let localhost = ["localhost", "127.0.0.1", "::1"];
+        let server = ["localhost", "127.0.0.1", "::1", "broker.test", "10.89.0.1"];
         let (ca, issuer) = authority("test-ca");
         let (other_ca, _) = authority("other-ca");
         Self {
             ca,
-            server: leaf(&issuer, &localhost, ServerAuth, (2020, 2999)),
+            server: leaf(&issuer, &server, ServerAuth, (2020, 2999)),
             client: leaf(&issuer, &["client-a"], ClientAuth, (2020, 2999)),
             wrong_host: leaf(&issuer, &["wronghost.invalid"], ServerAuth, (2020, 2999)),
-            expired: leaf(&issuer, &localhost, ServerAuth, (2019, 2020)),
-            not_yet_valid: leaf(&issuer, &localhost, ServerAuth, (2999, 3000)),
+            expired: leaf(&issuer, &server, ServerAuth, (2019, 2020)),
+            not_yet_valid: leaf(&issuer, &server, ServerAuth, (2999, 3000)),
             other_ca,
         }
     }

@@ -14,6 +14,7 @@ mod certificates;
 mod embedded;
 pub mod machine;
 mod mosquitto;
+mod namespace;
 mod proxy;
 mod rabbitmq;
 mod random;
@@ -23,6 +24,7 @@ pub use certificates::{Certificates, Identity};
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;
 pub use mosquitto::{Listener, Listeners, Mosquitto};
+pub use namespace::Namespace;
 pub use proxy::{Direction, End, Faults, Proxy};
 pub use rabbitmq::RabbitMq;
 pub use random::Random;

@@ -3,20 +3,28 @@
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::certificates::Certificates;
 use crate::machine::{TempDir, program, wait_for};
+use crate::namespace::Namespace;
 
 /// A mosquitto, killed when it is dropped.
 #[derive(Debug)]
 pub struct Mosquitto {
-    program: PathBuf,
     child: Child,
     ports: Vec<u16>,
+    place: Place,
     /// Where its files are.
     pub dir: TempDir,
+}
+
+/// Where it runs.
+#[derive(Debug)]
+struct Place {
+    command: Command,
+    address: Ipv4Addr,
 }
 
 impl Mosquitto {
@@ -27,26 +35,30 @@ impl Mosquitto {
         let program = program("mosquitto")?;
         let dir = TempDir::new();
         let lines = lines(&dir);
-        Some(Self::spawn(program, dir, "", &[lines]))
+        Some(Self::spawn(Place::here(&program), dir, "", &[lines]))
     }
 
     /// Starts a mosquitto with listeners that have these lines each.
-    fn spawn(program: PathBuf, dir: TempDir, general: &str, listeners: &[String]) -> Self {
+    fn spawn(mut place: Place, dir: TempDir, general: &str, listeners: &[String]) -> Self {
         // Only root may, and has to: mosquitto would become another user, without access.
         let user = if is_root() { "user root\n" } else { "" };
+        place
+            .command
+            .arg("-c")
+            .arg(dir.path().join("mosquitto.conf"));
         // A port that is free now may be taken a moment later; then there are others.
         for _ in 0..20 {
             let ports = free_ports(listeners.len());
             let mut config = format!("{user}log_dest stderr\nlog_type all\n{general}");
             for (port, lines) in ports.iter().zip(listeners) {
-                config += &format!("listener {port} 127.0.0.1\n{lines}");
+                config += &format!("listener {port} {}\n{lines}", place.address);
             }
             dir.write("mosquitto.conf", config.as_bytes());
-            if let Some(child) = run(&program, dir.path()) {
+            if let Some(child) = run(&mut place.command, dir.path()) {
                 return Self {
-                    program,
                     child,
                     ports,
+                    place,
                     dir,
                 };
             }
@@ -56,7 +68,7 @@ impl Mosquitto {
 
     /// Where it listens; with several listeners, the first of them.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports[0]))
+        SocketAddr::from((self.place.address, self.ports[0]))
     }
 
     /// What mosquitto has said since its last start.
@@ -72,10 +84,24 @@ impl Mosquitto {
 
     /// Asks it to end, and waits until it has.
     pub fn terminate(&mut self) {
-        let id = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(asked.unwrap().success());
+        self.signal("TERM");
         self.child.wait().unwrap();
+    }
+
+    /// Stops it where it is: it still has its connections, and says nothing.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Has it go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(asked.unwrap().success());
     }
 
     /// Deletes the store in which it keeps sessions.
@@ -86,7 +112,7 @@ impl Mosquitto {
     /// Starts it once more, on the same ports and with the same files.
     pub fn start_again(&mut self) {
         self.child = wait_for("the ports of mosquitto", || {
-            run(&self.program, self.dir.path())
+            run(&mut self.place.command, self.dir.path())
         });
     }
 }
@@ -95,6 +121,16 @@ impl Drop for Mosquitto {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Place {
+    /// This machine, on its loopback.
+    fn here(program: &Path) -> Self {
+        Self {
+            command: Command::new(program),
+            address: Ipv4Addr::LOCALHOST,
+        }
     }
 }
 
@@ -176,6 +212,16 @@ impl Listeners {
     /// Starts it. `None`, after a message, if there is no mosquitto on this machine; in CI there
     /// has to be.
     pub fn start() -> Option<Self> {
+        Some(Self::start_at(Place::here(&program("mosquitto")?)))
+    }
+
+    /// Starts it in a network of the test's own, at an address that there is in it.
+    pub fn start_in(namespace: &Namespace, address: Ipv4Addr) -> Option<Self> {
+        let command = namespace.command(&program("mosquitto")?);
+        Some(Self::start_at(Place { command, address }))
+    }
+
+    fn start_at(place: Place) -> Self {
         // What `mosquitto_passwd` makes of `secret`.
         const PASSWORDS: &str = "alice:$7$101$ppMT+UtpyE8x/4np$\
             kQbxreCEcGzgv1ve+hJxDkxrfZBL8IXZPjPO5kFOyRnzQ6JF/FnEtty/nVRZI9c5AMAxgGu0Q0egdBLpABANfA==\n";
@@ -183,21 +229,20 @@ impl Listeners {
         const GENERAL: &str =
             "per_listener_settings true\npersistence false\nmax_queued_messages 0\n";
 
-        let program = program("mosquitto")?;
         let dir = TempDir::new();
         let certificates = Certificates::new();
         certificates.write(&dir);
         dir.write("passwords", PASSWORDS.as_bytes());
         let listeners = Listener::ALL.map(|listener| listener.lines(&dir));
-        Some(Self {
-            mosquitto: Mosquitto::spawn(program, dir, GENERAL, &listeners),
+        Self {
+            mosquitto: Mosquitto::spawn(place, dir, GENERAL, &listeners),
             certificates,
-        })
+        }
     }
 
     /// Where this one is.
     pub fn address(&self, listener: Listener) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port(listener)))
+        SocketAddr::from((self.mosquitto.place.address, self.port(listener)))
     }
 
     /// The port of this one.
@@ -207,10 +252,8 @@ impl Listeners {
 }
 
 /// Starts a mosquitto and waits until it listens; `None` if somebody else has one of its ports.
-fn run(program: &Path, dir: &Path) -> Option<Child> {
-    let mut child = Command::new(program)
-        .arg("-c")
-        .arg(dir.join("mosquitto.conf"))
+fn run(command: &mut Command, dir: &Path) -> Option<Child> {
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(File::create(dir.join("log")).unwrap())
