@@ -219,6 +219,9 @@ void wm_mqtt_net_close(struct wm_mqtt_net *net)
         pbuf_free(net->rest);
     }
     if (net->conn != NULL) {
+        /* Both, as lwIP's sockets do: where reading has met the end, a netconn_delete() of 2.1 with
+           LWIP_NETCONN_FULLDUPLEX believes that the connection is closed, and leaves it behind. */
+        netconn_prepare_delete(net->conn);
         netconn_delete(net->conn);
     }
     wm_mqtt_port_free(net);

@@ -252,6 +252,10 @@ int wm_mqtt_tls_step(struct wm_mqtt_tls *tls)
     if (error == 0) {
         return 1;
     }
+    if (tls->below == WM_MQTT_PORT_ERROR_RESET || tls->below == WM_MQTT_PORT_ERROR_END) {
+        /* It has said why, but who closes with bytes unread takes back what it said last. */
+        tls->reason = "the server ended the TLS handshake; does it want the client's certificate?";
+    }
     return would_wait(error) ? 0 : failed(tls, error, "handshake");
 }
 
