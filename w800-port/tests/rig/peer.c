@@ -1,11 +1,19 @@
 /*
- * The other end of the cable: a name server, and TCP servers that are not MQTT brokers.
+ * The other end of the cable: TCP servers that are not MQTT brokers, and a name server.
  *
- *   peer ADDRESS ECHO SILENT SOURCE [NAMES]
+ *   peer ADDRESS [names]
  *
- * ECHO, SILENT and SOURCE are ports: what comes is sent back; nothing is read, ever; bytes are sent
- * without end, each one more than the last, modulo 251. With NAMES, a port for UDP, broker.test has this
- * ADDRESS, and no other name has one; silent.test is not answered.
+ * It takes free ports of this address and prints what is where:
+ *
+ *   ECHO     sends back what comes
+ *   SILENT   never reads
+ *   SOURCE   sends bytes without end, each one more than the last, modulo 251
+ *   ONCE     sends back what comes first, and closes
+ *   RESET    resets the connection when something comes
+ *   CLOSED   is taken, but nobody listens
+ *
+ * With `names`, it is also a name server, at port 53: broker.test has this address, silent.test and what
+ * ends with it are not answered, and no other name has an address.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -21,18 +29,18 @@
 
 static struct in_addr here;
 
-static int bound(int type, const char *port)
+/* A socket at this port, or at a free one if that is 0. */
+static int bound(int type, uint16_t port)
 {
     struct sockaddr_in address;
-    int one = 1;
+    socklen_t size = sizeof address;
     int made = socket(AF_INET, type, 0);
     memset(&address, 0, sizeof address);
     address.sin_family = AF_INET;
     address.sin_addr = here;
-    address.sin_port = htons((uint16_t)atoi(port));
-    setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    address.sin_port = htons(port);
     if (bind(made, (struct sockaddr *)&address, sizeof address) != 0 ||
-        (type == SOCK_STREAM && listen(made, 16) != 0)) {
+        getsockname(made, (struct sockaddr *)&address, &size) != 0) {
         perror("peer");
         exit(1);
     }
@@ -72,6 +80,36 @@ static void *source(void *argument)
     return NULL;
 }
 
+static void *once(void *argument)
+{
+    int connection = (int)(intptr_t)argument;
+    char bytes[64];
+    ssize_t length = recv(connection, bytes, sizeof bytes, 0);
+    if (length > 0) {
+        send(connection, bytes, (size_t)length, MSG_NOSIGNAL);
+    }
+    close(connection);
+    return NULL;
+}
+
+static void *reset(void *argument)
+{
+    int connection = (int)(intptr_t)argument;
+    struct linger at_once = {1, 0};
+    char byte;
+    recv(connection, &byte, 1, 0);
+    setsockopt(connection, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(connection);
+    return NULL;
+}
+
+static const struct {
+    const char *name;
+    void *(*serve)(void *);
+} servers[] = {{"ECHO", echo}, {"SILENT", NULL}, {"SOURCE", source}, {"ONCE", once}, {"RESET", reset}};
+
+#define SERVERS (sizeof servers / sizeof servers[0])
+
 static void accepted(int listener, void *(*serve)(void *))
 {
     int connection = accept(listener, NULL, NULL);
@@ -82,12 +120,21 @@ static void accepted(int listener, void *(*serve)(void *))
     }
 }
 
+static void say(const char *name, int made)
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    getsockname(made, (struct sockaddr *)&address, &size);
+    printf("%s %u\n", name, (unsigned)ntohs(address.sin_port));
+}
+
 /* Answers a question for an address, as RFC 1035 has it. */
 static void answer(int names)
 {
     static const char broker[] = "\6broker\4test";
     static const char silent[] = "\6silent\4test";
     unsigned char packet[512];
+    const char *name = (char *)packet + 12;
     struct sockaddr_in from;
     socklen_t size = sizeof from;
     ssize_t length = recvfrom(names, packet, sizeof packet - 16, 0, (struct sockaddr *)&from, &size);
@@ -99,13 +146,13 @@ static void answer(int names)
         end += packet[end] + 1u;
     }
     end += 5;
-    if (end > (size_t)length || strcmp((char *)packet + 12, silent) == 0) {
+    if (end > (size_t)length || strstr(name, silent) != NULL) {
         return;
     }
     packet[2] = 0x81;
     packet[3] = 0x83; /* no such name */
     memset(packet + 6, 0, 6);
-    if (strcmp((char *)packet + 12, broker) == 0 && packet[end - 3] == 1) {
+    if (strcmp(name, broker) == 0 && packet[end - 3] == 1) {
         static const unsigned char record[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4};
         packet[3] = 0x80;
         packet[7] = 1;
@@ -118,30 +165,33 @@ static void answer(int names)
 
 int main(int argc, char **argv)
 {
-    struct pollfd ask[4];
-    int i;
-    if (argc < 5 || inet_aton(argv[1], &here) == 0) {
+    struct pollfd ask[SERVERS + 1];
+    nfds_t i, asks = SERVERS;
+    if (argc < 2 || inet_aton(argv[1], &here) == 0) {
         return 2;
     }
-    for (i = 0; i < argc - 2; i++) {
-        ask[i].fd = bound(i == 3 ? SOCK_DGRAM : SOCK_STREAM, argv[i + 2]);
+    for (i = 0; i < SERVERS; i++) {
+        ask[i].fd = bound(SOCK_STREAM, 0);
         ask[i].events = POLLIN;
+        listen(ask[i].fd, 16);
+        say(servers[i].name, ask[i].fd);
+    }
+    say("CLOSED", bound(SOCK_STREAM, 0));
+    if (argc > 2) {
+        ask[asks].fd = bound(SOCK_DGRAM, 53);
+        ask[asks++].events = POLLIN;
     }
     printf("running\n");
     fflush(stdout);
     for (;;) {
-        poll(ask, (nfds_t)argc - 2, -1);
-        if (ask[0].revents != 0) {
-            accepted(ask[0].fd, echo);
+        poll(ask, asks, -1);
+        for (i = 0; i < SERVERS; i++) {
+            if (ask[i].revents != 0) {
+                accepted(ask[i].fd, servers[i].serve);
+            }
         }
-        if (ask[1].revents != 0) {
-            accepted(ask[1].fd, NULL);
-        }
-        if (ask[2].revents != 0) {
-            accepted(ask[2].fd, source);
-        }
-        if (argc > 5 && ask[3].revents != 0) {
-            answer(ask[3].fd);
+        if (asks > SERVERS && ask[SERVERS].revents != 0) {
+            answer(ask[SERVERS].fd);
         }
     }
 }

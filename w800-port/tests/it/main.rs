@@ -1,0 +1,147 @@
+//! The port and the library as firmware has them, on this machine: C programs with real lwIP and real
+//! mbedTLS against a real broker. `rig` builds and runs them; `../c` has what they do.
+
+#![allow(
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "tests panic, and say why they are skipped"
+)]
+
+mod rig;
+
+use rig::Program;
+
+/// Each scenario of `../c`, with each program. Those that begin with `lwip` need that stack, and what
+/// is `slow` waits for half a minute and more, and does so once.
+macro_rules! scenarios {
+    (slow { $($slow:ident)* } to_come { $($to_come:ident)* } $($name:ident)*) => {
+        const SCENARIOS: &[&str] =
+            &[$(stringify!($slow),)* $(stringify!($to_come),)* $(stringify!($name)),*];
+
+        /// On lwIP, with sanitizers in all C code.
+        mod lwip {
+            $(#[test] fn $slow() { crate::run(crate::Program::LwipSanitized, stringify!($slow)); })*
+            $(#[test] #[ignore = "to come"] fn $to_come() {
+                crate::run(crate::Program::LwipSanitized, stringify!($to_come));
+            })*
+            $(#[test] fn $name() { crate::run(crate::Program::LwipSanitized, stringify!($name)); })*
+        }
+        /// On lwIP under valgrind, which watches the library, too.
+        mod valgrind {
+            $(#[test] fn $name() { crate::run(crate::Program::LwipValgrind, stringify!($name)); })*
+        }
+        /// The POSIX port, with sanitizers.
+        mod posix {
+            $(#[test] fn $name() { crate::run(crate::Program::PosixSanitized, stringify!($name)); })*
+        }
+    };
+}
+
+scenarios! {
+    slow {
+        failure_no_answer_to_connect
+        failure_no_answer_to_subscribe
+        max_messages_inflight
+    }
+    to_come {
+        persistence_error
+    }
+
+    semaphore_is_binary
+    wake_is_not_lost
+    stream_echoes
+    stream_to_a_name
+    stream_refused
+    stream_to_a_name_that_is_not
+    lwip_stream_closed_while_its_name_is_looked_up
+    stream_ended_by_the_peer
+    stream_reset_by_the_peer
+    stream_full
+    stream_read_with_pauses
+    lwip_eight_streams
+    tls_carries_much
+    tls_without_verification
+    tls_to_an_address
+    tls_refuses_servers
+    tls_says_which_pem_is_bad
+    tls_shows_the_clients_certificate
+    tls_without_the_certificate_that_is_asked_for
+    tls_to_a_server_without
+    tls_closed_during_the_handshake
+
+    client_over_tcp
+    client_over_tls
+    client_over_websocket
+    client_over_websocket_and_tls
+    auth_not_cert
+    auth_not_cert_with_a_ca
+    auth_server_cert
+    auth_provide_client_cert
+    auth_mutual
+
+    header_is_linked
+    arguments_may_be_null
+    fields_of_the_configuration_may_be_null
+    configuration_is_copied
+    results_are_packet_identifiers
+    published_has_the_identifier_that_publish_returned
+    connecting_twice_is_no_error_and_no_event
+    disconnecting_is_never_an_error
+    deinit_disconnects
+    reconnect_is_a_new_client
+    connection_lost_says_whose
+    payloads_of_all_forms
+    data_says_all_of_a_message
+    largest_message_of_the_vendors_publish
+    connect_packet_of_a_configuration_of_zeros
+    connect_packet_of_a_full_configuration
+    connect_packet_of_a_user_without_password
+    default_client_identifier
+    addresses
+    address_without_a_scheme
+
+    failure_nobody_listens
+    failure_no_such_host
+    failure_topics_that_are_none
+    disconnected_before_and_after
+    disconnected_while_subscribing
+    disconnected_by_another_task
+    bad_utf8_string
+    null_parameter
+    topicname_truncated
+    bad_structure
+    bad_qos
+    bad_mqtt_version
+    bad_protocol
+    bad_mqtt_option
+    wrong_mqtt_version
+    will_topic_is_empty
+    server_refuses_the_connection
+    server_refuses_a_wrong_password
+    server_refuses_or_lowers_a_subscription
+    tls_errors_have_the_code_of_the_library
+    no_memory
+}
+
+fn run(program: Program, scenario: &str) {
+    if program != Program::PosixSanitized || !scenario.starts_with("lwip_") {
+        rig::passes(program, scenario);
+    }
+}
+
+#[test]
+fn ssl_not_supported() {
+    rig::passes(Program::PosixWithoutTls, "ssl_not_supported");
+}
+
+#[test]
+fn every_scenario_of_the_programs_is_listed_here() {
+    let Some(mut there) = rig::scenarios(Program::LwipSanitized) else {
+        return;
+    };
+    let mut listed = SCENARIOS.to_vec();
+    listed.sort_unstable();
+    there.sort_unstable();
+    assert_eq!(listed, there);
+}
