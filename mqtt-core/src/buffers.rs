@@ -132,13 +132,23 @@ impl HeapStorage {
     }
 }
 
-/// Moves bytes within `bytes`, if both places are in there: the condition is the one that
-/// `copy_within` panics without, so that it cannot.
+/// Moves bytes within `bytes`, if both places are in there. The compiler sees from the conditions,
+/// as they are written, that `copy_within` does not panic; firmware is linked to prove that.
 #[inline(never)]
 pub(crate) fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
-    let Range { start, end } = from;
-    if start <= end && end <= bytes.len() && to <= bytes.len() - (end - start) {
-        bytes.copy_within(start..end, to);
+    let len = from.end.saturating_sub(from.start);
+    if let Some(last) = bytes.len().checked_sub(len) {
+        if from.start <= last && to <= last {
+            bytes.copy_within(from.start..from.start + len, to);
+        }
+    }
+}
+
+/// Copies `bytes` to `room`, which is as long: a condition as that of [`shift`].
+#[inline(never)]
+pub(crate) fn copy(room: &mut [u8], bytes: &[u8]) {
+    if room.len() == bytes.len() {
+        room.copy_from_slice(bytes);
     }
 }
 

@@ -1,3 +1,4 @@
+use crate::buffers::shift;
 use crate::{Client, Error, Event, Instant};
 
 /// Received bytes on their way to a [`Client`].
@@ -29,7 +30,7 @@ impl<'b> RxBuf<'b> {
     #[must_use]
     pub fn space(&mut self) -> &mut [u8] {
         if self.head > 0 {
-            self.bytes.copy_within(self.head..self.tail, 0);
+            shift(self.bytes, self.head..self.tail, 0);
             self.tail -= self.head;
             self.head = 0;
         }

@@ -4,6 +4,7 @@ use core::mem;
 
 use super::Client;
 use crate::V5;
+use crate::buffers::copy;
 use crate::config::{Acknowledgement, Config, OwnProperties};
 use crate::error::{Error, PeerError, Resource, UsageError};
 use crate::link::{Phase, Reading, Server};
@@ -259,7 +260,7 @@ impl<'b> Client<'b> {
             self.assigned = room;
         }
         if let Some(room) = self.assigned.get_mut(..len) {
-            room.copy_from_slice(client_id.as_bytes());
+            copy(room, client_id.as_bytes());
             self.assigned_len = len;
         }
         true

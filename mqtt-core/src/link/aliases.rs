@@ -1,3 +1,5 @@
+use crate::buffers::{copy, shift};
+
 /// Topics and the aliases that stand for them, one after the other in a fixed memory, the least
 /// recently used first. Meant for tens of them: they are looked through one by one.
 #[derive(Debug)]
@@ -115,7 +117,7 @@ impl<'b> Aliases<'b> {
         ];
         for field in fields {
             if let Some(room) = self.bytes.get_mut(self.end..self.end + field.len()) {
-                room.copy_from_slice(field);
+                copy(room, field);
                 self.end += field.len();
             }
         }
@@ -123,7 +125,7 @@ impl<'b> Aliases<'b> {
     }
 
     fn remove(&mut self, at: usize, len: usize) {
-        self.bytes.copy_within(at + len..self.end, at);
+        shift(self.bytes, at + len..self.end, at);
         self.end -= len;
     }
 }

@@ -1,3 +1,4 @@
+use crate::buffers::shift;
 use crate::error::{Error, Resource, UsageError};
 use crate::wire::{self, Ack, AckKind, Body, PacketType, Version, packet_len};
 
@@ -146,7 +147,7 @@ impl<'b> Control<'b> {
     }
 
     fn move_to_front(&mut self) {
-        self.bytes.copy_within(self.start..self.end, 0);
+        shift(self.bytes, self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
     }

@@ -8,6 +8,7 @@ use super::list::Sealed;
 use super::reader::{Reader, var_int_len, var_int_prefix};
 use super::writer::Writer;
 use super::{EncodeError, PacketId, PacketType, Property, Publish, Version, head_len, packet_len};
+use crate::buffers::shift;
 
 /// A PUBLISH that is not all there is to it.
 pub(crate) struct Envelope<'a> {
@@ -170,11 +171,11 @@ pub(crate) fn remove_alias(stored: &mut [u8]) -> Option<usize> {
     let end = stored.len() - payload_len - after;
     let properties_at = end.checked_sub(before)?;
     let old = properties_at.checked_sub(ALIAS_LEN)?;
-    stored.copy_within(old..old + before, properties_at);
+    shift(stored, old..old + before, properties_at);
     let id_at = properties_at.checked_sub(var_len + 2)?;
     let topic_to = id_at.checked_sub(topic_len)?;
     let begin = topic_to.checked_sub(2 + var_int_len(remaining) + 1)?;
-    stored.copy_within(topic_at..topic_at + topic_len, topic_to);
+    shift(stored, topic_at..topic_at + topic_len, topic_to);
     let mut out = Writer::fill(Version::NEWEST, stored.get_mut(id_at..properties_at)?);
     out.u16(id);
     out.var_int(properties_len);

@@ -9,6 +9,7 @@ use core::mem;
 
 use super::reader::has_nul;
 use super::{EncodeError, TopicName, Version};
+use crate::buffers::copy;
 
 pub(crate) struct Writer<'a> {
     /// The version to write in; CONNECT sets its own.
@@ -94,7 +95,7 @@ impl<'a> Writer<'a> {
             None => self.len = self.len.saturating_add(bytes.len()),
             Some(buffer) => {
                 if let Some((to, rest)) = mem::take(buffer).split_at_mut_checked(bytes.len()) {
-                    to.copy_from_slice(bytes);
+                    copy(to, bytes);
                     *buffer = rest;
                 }
             }
