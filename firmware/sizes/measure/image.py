@@ -37,9 +37,9 @@ def functions(image):
     return sorted(found, reverse=True)
 
 
-def functions_of_source(image, root):
-    """(bytes, name) of each function of the sources under `root`, as if nothing was inlined; what
-    is a library's counts for its caller."""
+def code_of_source(image, root):
+    """{(file, function): bytes} of the sources under `root`, as if nothing was inlined; what is a
+    library's counts for its caller."""
     listing = output("arm-none-eabi-objdump", "-d", "-j", ".text", "--no-show-raw-insn", image)
     addresses = [int(text, 16) for text in re.findall(r"^ +([0-9a-f]+):", listing, re.M)]
     looked_up = output("arm-none-eabi-addr2line", "-a", "-f", "-i", "-C", "-e", image,
@@ -48,15 +48,15 @@ def functions_of_source(image, root):
     sizes = {}
     for entry, address, following in zip(entries, addresses, addresses[1:] + [addresses[-1] + 2]):
         frames = entry.splitlines()
-        function = "(libraries)"
+        source = "(libraries)", ""
         for name, place in zip(frames[::2], frames[1::2]):
             if place.startswith(root):
                 name = re.sub(r"::<.*>$|::\{closure.*", "", name)
                 file = os.path.relpath(place.split(":")[0], root)
-                function = f"{file}  {re.split(r'::(?![^<]*>)', name)[-1]}"
+                source = file, re.split(r"::(?![^<]*>)", name)[-1]
                 break
-        sizes[function] = sizes.get(function, 0) + following - address
-    return sorted(((size, name) for name, size in sizes.items()), reverse=True)
+        sizes[source] = sizes.get(source, 0) + following - address
+    return sizes
 
 
 def instructions(image):
