@@ -4,10 +4,10 @@
 
 /// The hash of 60 bytes: the key and what servers append to it.
 pub(crate) fn sha1(message: impl IntoIterator<Item = u8>) -> [u8; 20] {
-    const LEN: usize = 60;
+    const LEN: u8 = 60;
 
     // The length is known, so the padding is: a one, zeros, and the length in bits.
-    let mut bytes = message.into_iter().take(LEN).chain([0x80]).fuse();
+    let mut bytes = message.into_iter().take(LEN.into()).chain([0x80]).fuse();
     let mut state = [
         0x6745_2301,
         0xefcd_ab89,
@@ -22,7 +22,7 @@ pub(crate) fn sha1(message: impl IntoIterator<Item = u8>) -> [u8; 20] {
             *word = u32::from_be_bytes([byte(), byte(), byte(), byte()]);
         }
         if block == 1 {
-            words[15] = 8 * LEN as u32;
+            words[15] = 8 * u32::from(LEN);
         }
         compress(&mut state, &mut words);
     }
@@ -38,9 +38,9 @@ fn compress(state: &mut [u32; 5], words: &mut [u32; 16]) {
     let [mut a, mut b, mut c, mut d, mut e] = *state;
     for round in 0..80 {
         if round >= 16 {
-            let word = words[round + 13 & 15]
-                ^ words[round + 8 & 15]
-                ^ words[round + 2 & 15]
+            let word = words[(round + 13) & 15]
+                ^ words[(round + 8) & 15]
+                ^ words[(round + 2) & 15]
                 ^ words[round & 15];
             words[round & 15] = word.rotate_left(1);
         }
@@ -72,8 +72,10 @@ mod tests {
     #[test]
     fn same_as_the_crate() {
         for seed in 0..100_u8 {
-            let message: [u8; 60] =
-                core::array::from_fn(|i| seed.wrapping_mul(31) ^ (i as u8) << 2);
+            let mut message = [0; 60];
+            for (i, byte) in (0..).zip(&mut message) {
+                *byte = seed.wrapping_mul(31) ^ i << 2;
+            }
             assert_eq!(sha1(message), *Sha1::digest(message));
         }
     }

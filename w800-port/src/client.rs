@@ -565,7 +565,7 @@ impl Client {
                 }
                 Some(event) => {
                     let news = News::of(&event);
-                    self.hear(news, cx)?;
+                    self.hear(&news, cx)?;
                 }
                 None => {}
             }
@@ -575,8 +575,8 @@ impl Client {
     }
 
     /// What the core reports besides messages.
-    fn hear(&mut self, news: News, cx: &mut Context<'_>) -> Result<(), Failure> {
-        match news {
+    fn hear(&mut self, news: &News, cx: &mut Context<'_>) -> Result<(), Failure> {
+        match *news {
             News::Connected => {
                 if self.state == State::Greeting {
                     self.state = State::Online;
@@ -786,7 +786,7 @@ impl Client {
             let Some(event) = step.event else {
                 break;
             };
-            let _ = self.hear(News::of(&event), cx);
+            let _ = self.hear(&News::of(&event), cx);
         }
         self.abandoned = None;
         let reconnects = self.is_wanted || self.is_automatic && !is_orderly;

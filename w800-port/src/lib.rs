@@ -17,7 +17,14 @@
 #![no_std]
 #![cfg_attr(
     test,
-    allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
 )]
 
 #[cfg(any(test, not(target_os = "none")))]

@@ -77,18 +77,12 @@ fn split(text: &str, at: u8) -> Option<(&str, &str)> {
 
 /// The scheme, and what follows it.
 fn scheme(uri: &str) -> (&str, &str) {
-    let none = ("mqtt", uri);
-    let mut before = 0;
-    for rest in uri.as_bytes().windows(3) {
-        if rest == b"://" {
-            let Some((scheme, rest)) = uri.split_at_checked(before) else {
-                return none;
-            };
-            return (scheme, rest.get(3..).unwrap_or_default());
-        }
-        before += 1;
-    }
-    none
+    let is_end = |three: &[u8]| three == b"://";
+    let end = uri.as_bytes().windows(3).position(is_end);
+    let split = end.and_then(|end| uri.split_at_checked(end));
+    split.map_or(("mqtt", uri), |(scheme, rest)| {
+        (scheme, rest.get(3..).unwrap_or_default())
+    })
 }
 
 /// A port.

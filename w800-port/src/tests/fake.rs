@@ -58,9 +58,14 @@ pub(crate) struct Line {
     /// How many bytes may be written; `None` for any.
     pub(crate) room: Option<usize>,
     pub(crate) is_closed: bool,
+    /// How many bytes were read and written.
+    moved: usize,
 }
 
 type Server = Box<dyn FnMut(&mut Line, &Packet<'_>)>;
+
+/// A server that is given all bytes that it has not taken, and says how many it takes.
+type RawServer = Box<dyn FnMut(&mut Line, &[u8]) -> usize>;
 
 pub(crate) struct World {
     now: u32,
@@ -77,17 +82,21 @@ pub(crate) struct World {
     pub(crate) targets: Vec<Seen>,
     /// What opening says.
     pub(crate) open_error: Option<c_int>,
-    /// What steps say, one after the other; 1 when there is nothing left.
+    /// What steps say, one after the other, and then always.
     pub(crate) steps: VecDeque<c_int>,
+    pub(crate) last_step: c_int,
+    /// How many clients there are.
+    pub(crate) apps: usize,
     pub(crate) reason: Option<CString>,
     pub(crate) told: Vec<Told>,
     /// How many events the queue takes from now on.
     pub(crate) queue: usize,
     pub(crate) log: Vec<String>,
     pub(crate) version: Version,
-    server: Option<Server>,
+    server: Option<RawServer>,
     pub(crate) mac: Option<[u8; 6]>,
     random: u8,
+    other: Option<Box<dyn FnOnce()>>,
 }
 
 /// A target as it was.
@@ -117,6 +126,8 @@ thread_local! {
         targets: vec![],
         open_error: None,
         steps: VecDeque::new(),
+        last_step: 1,
+        apps: 0,
         reason: None,
         told: vec![],
         queue: usize::MAX,
@@ -125,6 +136,7 @@ thread_local! {
         server: None,
         mac: Some([0x28, 0x6d, 0xcd, 0x29, 0x31, 0x5f]),
         random: 0,
+        other: None,
     });
 }
 
@@ -135,6 +147,19 @@ pub(crate) fn world<R>(f: impl FnOnce(&mut World) -> R) -> R {
 
 /// Has a server answer each packet.
 pub(crate) fn serve(server: impl FnMut(&mut Line, &Packet<'_>) + 'static) {
+    let mut server: Server = Box::new(server);
+    serve_bytes(move |line, bytes| {
+        let version = world(|world| world.version);
+        let Some((packet, n)) = Packet::decode(bytes, version).unwrap() else {
+            return 0;
+        };
+        server(line, &packet);
+        n
+    });
+}
+
+/// Has a server look at bytes.
+pub(crate) fn serve_bytes(server: impl FnMut(&mut Line, &[u8]) -> usize + 'static) {
     world(|world| world.server = Some(Box::new(server)));
 }
 
@@ -170,7 +195,9 @@ impl Line {
         for (to, from) in buf.iter_mut().zip(self.to_client.drain(..n)) {
             *to = from;
         }
-        n as c_int
+        // More than leaves the queue.
+        self.moved += 2 * n;
+        c_int::try_from(n).unwrap()
     }
 }
 
@@ -196,6 +223,14 @@ pub(crate) fn settle() {
     panic!("it does not come to rest");
 }
 
+/// Does something, as another task, when a call waits next.
+pub(crate) fn when_waiting<'a>(f: impl FnOnce() + 'a) {
+    let f: Box<dyn FnOnce() + 'a> = Box::new(f);
+    // SAFETY: it is called before what it borrows is gone, as every test that uses it waits.
+    let f = unsafe { core::mem::transmute::<Box<dyn FnOnce() + 'a>, Box<dyn FnOnce()>>(f) };
+    world(|world| world.other = Some(f));
+}
+
 /// Lets time pass, in which the background task does what is due.
 pub(crate) fn pass(ms: u32) {
     let mut left = ms;
@@ -216,13 +251,15 @@ fn answer() {
     };
     let lines = world(|world| world.lines.len());
     for at in 0..lines {
-        let (mut line, version) =
-            world(|world| (core::mem::take(&mut world.lines[at]), world.version));
+        let mut line = world(|world| core::mem::take(&mut world.lines[at]));
         let bytes = core::mem::take(&mut line.to_server);
         let mut rest = &bytes[..];
-        while let Some((packet, n)) = Packet::decode(rest, version).unwrap() {
-            server(&mut line, &packet);
+        while !rest.is_empty() {
+            let n = server(&mut line, rest);
             rest = &rest[n..];
+            if n == 0 {
+                break;
+            }
         }
         line.to_server = rest.to_vec();
         world(|world| world.lines[at] = line);
@@ -231,19 +268,14 @@ fn answer() {
 }
 
 impl World {
-    fn activity(&self) -> (usize, usize, usize, usize, usize) {
-        let lines = self.lines.iter();
-        let bytes = lines
-            .map(|line| line.to_client.len() + line.to_server.len())
-            .sum();
-        let closed = self.lines.iter().filter(|line| line.is_closed).count();
-        (
-            bytes,
-            self.told.len(),
-            self.lines.len(),
-            self.steps.len(),
-            closed,
-        )
+    /// Something that changes with whatever happens.
+    fn activity(&self) -> (usize, usize, usize, usize) {
+        let of_line = |line: &Line| {
+            let states = usize::from(line.is_closed) + usize::from(line.at_end < 0);
+            line.moved + line.to_client.len() + states
+        };
+        let lines = self.lines.iter().map(of_line).sum();
+        (lines, self.told.len(), self.lines.len(), self.steps.len())
     }
 
     /// The last connection.
@@ -302,7 +334,7 @@ extern "C" fn wm_mqtt_port_free(memory: *mut c_void) {
         return;
     }
     let size = world(|world| world.blocks.remove(&(memory as usize)));
-    let layout = Layout::from_size_align(size.expect("freed once").max(1), 16).unwrap();
+    let layout = Layout::from_size_align(size.unwrap().max(1), 16).unwrap();
     // SAFETY: allocated with this layout, and not freed before.
     unsafe { dealloc(memory.cast(), layout) };
 }
@@ -458,6 +490,10 @@ extern "C" fn wm_mqtt_port_pend(semaphore: *mut c_void, ms: u32) -> c_int {
     let mut left = ms;
     loop {
         settle();
+        if let Some(other) = world(|world| world.other.take()) {
+            other();
+            continue;
+        }
         let is_posted = world(|world| core::mem::take(&mut world.posted[semaphore as usize - 1]));
         if is_posted {
             return 0;
@@ -537,7 +573,7 @@ fn line<R>(stream: *mut c_void, f: impl FnOnce(&mut Line) -> R) -> R {
 extern "C" fn wm_mqtt_port_step(stream: *mut c_void) -> c_int {
     assert!(!world(|world| world.is_locked));
     line(stream, |_| ());
-    world(|world| world.steps.pop_front().unwrap_or(1))
+    world(|world| world.steps.pop_front().unwrap_or(world.last_step))
 }
 
 #[unsafe(no_mangle)]
@@ -560,7 +596,8 @@ unsafe extern "C" fn wm_mqtt_port_write(stream: *mut c_void, buf: *const u8, siz
         let n = size.min(line.room.unwrap_or(usize::MAX));
         line.room = line.room.map(|room| room - n);
         line.to_server.extend_from_slice(&buf[..n]);
-        n as c_int
+        line.moved += n;
+        c_int::try_from(n).unwrap()
     })
 }
 
