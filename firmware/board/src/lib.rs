@@ -6,35 +6,35 @@
 #![expect(unsafe_code, reason = "hardware has addresses")]
 
 mod clock;
-mod kept;
-mod semihosting;
 mod serial;
 
 pub use clock::{now, on_tick};
-pub use kept::kept;
-pub use semihosting::{Console, command_line, exit};
 pub use serial::{Serial, wake_on_received, wake_on_room};
 
 use core::panic::PanicInfo;
+use core::ptr::slice_from_raw_parts_mut;
 
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::{ExceptionFrame, exception};
+use semihosting::{exit, println};
 
-/// Prints a line on the host's console.
-#[macro_export]
-macro_rules! println {
-    ($($arg:tt)*) => {{
-        let mut console = $crate::Console::new();
-        let _ = ::core::fmt::Write::write_fmt(&mut console, ::core::format_args!($($arg)*));
-        console.end_line();
-    }};
+unsafe extern "C" {
+    // Of `memory.x`.
+    static mut _kept_start: u8;
+    static mut _kept_end: u8;
 }
 
 /// Starts the clock and the serial port. To be called once, first of all.
-pub fn start() -> Serial {
+///
+/// Gives the port, and the memory that outlives a reset; it stands for flash.
+pub fn start() -> (Serial, &'static mut [u8]) {
     let peripherals = cortex_m::Peripherals::take().expect("start is called once");
     clock::start(peripherals.SYST);
-    serial::start()
+    let (start, end) = (&raw mut _kept_start, &raw mut _kept_end);
+    let kept = slice_from_raw_parts_mut(start, end.addr() - start.addr());
+    // SAFETY: the linker puts nothing there, any bits are bytes, and nobody else ever has it, since
+    // the peripherals are taken once.
+    (serial::start(), unsafe { &mut *kept })
 }
 
 /// Waits for an interrupt, of which the clock's comes each millisecond.

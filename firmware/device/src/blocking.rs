@@ -4,15 +4,17 @@ use mqtt_core::{Client, Error, Instant, RxBuf};
 
 use modem::{Modem, NoCarrier, Serial};
 
-use crate::{Application, Failure, Journal};
+use crate::{Application, Failure, Journal, Memory, Start};
 
 /// What the loop asks of a board.
 #[derive(Clone, Copy, Debug)]
 pub struct Board {
     /// Milliseconds since the start.
     pub now: fn() -> u64,
-    /// Waits for any interrupt.
+    /// Waits for any interrupt, or a millisecond.
     pub wait: fn(),
+    /// Resets the chip.
+    pub reset: fn() -> !,
 }
 
 impl Board {
@@ -25,16 +27,19 @@ impl Board {
 ///
 /// # Errors
 /// Something is not as it should be.
-pub fn run<S: Serial + Copy>(
+pub fn run(
     board: Board,
-    modem: &mut Modem<S>,
-    mut next_call: impl FnMut() -> u8,
-    (client, rx): (&mut Client<'_>, &mut RxBuf<'_>),
-    application: &mut Application,
-    journal: &mut Option<Journal<'_>>,
-) -> Result<(), Failure> {
+    serial: impl Serial + Copy,
+    kept: &mut [u8],
+    memory: &mut Memory,
+) -> Result<Application, Failure> {
+    let start = Start::new(kept, board.reset)?;
+    let (mut rx, buffers) = memory.split();
+    let mut client = Client::new(start.job.config(), buffers);
+    let (mut application, mut journal, mut counters) = start.restore(&mut client)?;
+    let mut modem = Modem::new(serial);
     loop {
-        modem.dial(next_call());
+        modem.dial(counters.next_call());
         let is_answered = loop {
             match modem.receiver.is_connected() {
                 Ok(false) => (board.wait)(),
@@ -45,18 +50,25 @@ pub fn run<S: Serial + Copy>(
         if is_answered {
             rx.clear();
             client.connect(board.now())?;
-            let has_left = connection(board, modem, (client, rx), application, journal)?;
+            let connection = (&mut client, &mut rx);
+            let has_left = use_connection(
+                board,
+                &mut modem,
+                connection,
+                &mut application,
+                &mut journal,
+            )?;
             client.connection_lost();
             if has_left {
                 modem.hang_up();
-                return Ok(());
+                return Ok(application);
             }
         }
     }
 }
 
 /// One connection, until it is lost, or the application has nothing left to do: then true.
-fn connection<S: Serial + Copy>(
+fn use_connection<S: Serial + Copy>(
     board: Board,
     modem: &mut Modem<S>,
     (client, rx): (&mut Client<'_>, &mut RxBuf<'_>),

@@ -12,7 +12,7 @@
 mod application;
 pub mod blocking;
 mod journal;
-mod kept;
+mod start;
 
 use core::time::Duration;
 
@@ -21,7 +21,7 @@ use mqtt_core::{Config, Durability, Storage};
 
 pub use application::{Application, Failure};
 pub use journal::{Flash, Journal, State};
-pub use kept::Counters;
+pub use start::{Counters, Start, finish};
 
 /// The name of the session.
 pub const NAME: &str = "device";

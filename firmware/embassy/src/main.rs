@@ -8,8 +8,7 @@ mod time;
 
 use core::time::Duration;
 
-use board::println;
-use device::{Application, Counters, Failure, Flash, Job, Journal, Memory, State, Task};
+use device::{Application, Failure, Journal, Memory, Start};
 use embassy_executor::Spawner;
 use modem::{Modem, Serial};
 use mqtt_client::Error;
@@ -22,41 +21,17 @@ const LAST_BYTES: Duration = Duration::from_secs(5);
 
 #[embassy_executor::main]
 async fn main(_spawner: Spawner) {
-    let serial = board::start();
+    let (serial, kept) = board::start();
     time::start();
-    match device(serial).await {
-        Ok(application) => {
-            println!(
-                "done: sessions resumed {}, pieces of payload {}",
-                application.resumed, application.pieces
-            );
-            board::exit(true)
-        }
-        Err(failure) => {
-            println!("failed: {} ({})", failure.what, failure.number);
-            board::exit(false)
-        }
-    }
+    device::finish(run(serial, kept).await)
 }
 
 /// Makes one connection after the other until the application has done all it has to do.
-async fn device(serial: impl Serial + Copy) -> Result<Application, Failure> {
-    let mut line = [0; 80];
-    let job = Job::parse(board::command_line(&mut line)).ok_or(Failure::JOB)?;
-    let kept = board::kept().and_then(Counters::new);
-    let (mut counters, flash) = kept.ok_or(Failure::KEPT)?;
-    let start = counters.next_start();
-    println!("start {start}");
-
+async fn run(serial: impl Serial + Copy, kept: &mut [u8]) -> Result<Application, Failure> {
+    let start = Start::new(kept, board::reset)?;
     let mut memory = Memory::new();
-    let mut client = Client::new(job.config(), memory.split(), EmbassyTimer);
-    let mut journal = None;
-    if job.task == Task::Journal {
-        let flash = Flash::new(flash, job.power(start), board::reset);
-        journal = Some(Journal::open(flash, client.core())?);
-    }
-    let state = journal.as_ref().map_or_else(State::default, Journal::state);
-    let mut application = Application::new(job, state);
+    let mut client = Client::new(start.job.config(), memory.split(), EmbassyTimer);
+    let (mut application, mut journal, mut counters) = start.restore(client.core())?;
     let mut modem = Modem::new(serial);
     loop {
         modem.dial(counters.next_call());
