@@ -21,6 +21,10 @@ pub(crate) struct Line {
     emulator: Emulator,
     decoder: Decoder,
     call: Option<Call>,
+    /// Connections of calls that were lost. The server finds out when the device is back: one that
+    /// is cut off while mosquitto 2.0 resumes a session has it take back each PUBREL that it could
+    /// not send any more, and publish that message a second time.
+    lost: Vec<TcpStream>,
     plan: Plan,
     events: Events,
     /// What went over the line, for who wonders.
@@ -56,6 +60,7 @@ impl Line {
             emulator,
             decoder: Decoder::new(),
             call: None,
+            lost: Vec::new(),
             plan,
             events: events.clone(),
             trace: Vec::new(),
@@ -124,7 +129,7 @@ impl Line {
     }
 
     fn dial(&mut self, number: u8) -> io::Result<()> {
-        self.end_call();
+        self.lose_call();
         self.trace.push(format!("call {number}"));
         let stream = TcpStream::connect(self.server)?;
         stream.set_nodelay(true)?;
@@ -154,6 +159,7 @@ impl Line {
             describe(packet)
         ));
         if kind.packet == PacketType::ConnAck {
+            self.lost.clear();
             self.accepted[usize::from(packet[2] & 1)] += 1;
         }
         let fault = self.plan.at(kind, packet.len());
@@ -176,7 +182,7 @@ impl Line {
         self.trace.push(format!(
             "call {number}: {fault:?} fails after {arrives} bytes of that"
         ));
-        self.end_call();
+        self.lose_call();
         match fault {
             Fault::Link => self.say(Sign::NoCarrier, number, &[]),
             Fault::Power => {
@@ -184,6 +190,10 @@ impl Line {
                 self.emulator.reset()
             }
         }
+    }
+
+    fn lose_call(&mut self) {
+        self.lost.extend(self.call.take().map(|call| call.stream));
     }
 
     fn end_call(&mut self) {
