@@ -1,8 +1,6 @@
 # What the SDK's project.cmake is to a component: options from Kconfig, register_component() with its
-# ADD_ variables, public include folders read from the text of each CMakeLists.txt (not from running it),
-# and all libraries linked whole, without what nothing refers to.
-#
-# STANDINS are C files of a library in place of the rest of the SDK, compiled with FLAGS.
+# ADD_ variables, and public include folders read from the text of each CMakeLists.txt, not from running
+# it. Components are compiled with FLAGS, for this machine, and not linked: the rest of the SDK is missing.
 
 set(PROJECT_PATH ${CMAKE_CURRENT_SOURCE_DIR})
 set(PROJECT_CONFIG ${CMAKE_BINARY_DIR}/config)
@@ -27,9 +25,7 @@ function(register_component)
         if(NOT EXISTS ${library})
             message(FATAL_ERROR "Can not find ${library}")
         endif()
-        set_property(GLOBAL APPEND PROPERTY linked ${library})
     endforeach()
-    set_property(GLOBAL APPEND PROPERTY linked ${name})
 endfunction()
 
 macro(project name)
@@ -62,12 +58,4 @@ macro(project name)
         get_filename_component(base ${folder} NAME)
         add_subdirectory(${folder} components/${base})
     endforeach()
-
-    add_library(standins STATIC ${STANDINS})
-    target_include_directories(standins PRIVATE ${PROJECT_CONFIG} ${include_all})
-    file(WRITE ${CMAKE_BINARY_DIR}/empty.c "")
-    add_executable(${name} ${CMAKE_BINARY_DIR}/empty.c)
-    get_property(libraries GLOBAL PROPERTY linked)
-    target_link_libraries(${name} -Wl,--gc-sections -Wl,--start-group -Wl,--whole-archive ${libraries}
-                          -Wl,--no-whole-archive standins ${LIBRARIES} -Wl,--end-group -lpthread)
 endmacro()

@@ -8,6 +8,9 @@
     reason = "tests panic, and say why they are skipped"
 )]
 
+mod component;
+mod examples;
+mod headers;
 mod rig;
 
 use rig::Program;
@@ -43,6 +46,8 @@ scenarios! {
         failure_no_answer_to_connect
         failure_no_answer_to_subscribe
         max_messages_inflight
+        large_message_that_is_never_acknowledged
+        large_message_of_a_session_that_is_kept
     }
     to_come {
         persistence_error
@@ -122,6 +127,14 @@ scenarios! {
     server_refuses_or_lowers_a_subscription
     tls_errors_have_the_code_of_the_library
     no_memory
+    large_messages_are_through_when_the_call_returns
+    large_message_whose_connection_breaks
+
+    lamp_is_switched_and_reconnects
+    example_calls_everything_from_connected
+    publishing_from_within_data
+    reconnect_and_deinit_from_within_disconnected
+    messages_say_whose_they_are
 }
 
 fn run(program: Program, scenario: &str) {

@@ -163,7 +163,7 @@ fn library() -> PathBuf {
 }
 
 /// The folder with the sources of a Debian package.
-fn source(suite: &str, package: &str, version: &str) -> Option<String> {
+pub(crate) fn source(suite: &str, package: &str, version: &str) -> Option<String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/debian-source");
     let out = target_dir().join("tools");
     fs::create_dir_all(&out).unwrap();
@@ -181,7 +181,7 @@ fn source(suite: &str, package: &str, version: &str) -> Option<String> {
 }
 
 /// What there is besides the chip: a broker with every listener, servers of other kinds, a cable.
-struct World {
+pub(crate) struct World {
     /// `None`: the host's loopback.
     namespace: Option<Namespace>,
     listeners: Listeners,
@@ -190,7 +190,7 @@ struct World {
 }
 
 /// A process, killed when it is dropped.
-struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -201,7 +201,7 @@ impl Drop for Process {
 
 impl World {
     /// Makes one; `None`, after a message, where it cannot be had.
-    fn new(has_cable: bool) -> Option<Self> {
+    pub(crate) fn new(has_cable: bool) -> Option<Self> {
         let namespace = if has_cable { Some(cable()?) } else { None };
         let listeners = match &namespace {
             Some(namespace) => Listeners::start_in(namespace, WORLD)?,
@@ -219,7 +219,8 @@ impl World {
         Some(world)
     }
 
-    fn command(&self, program: &Path) -> Command {
+    /// A program that is in this network.
+    pub(crate) fn command(&self, program: &Path) -> Command {
         match &self.namespace {
             Some(namespace) => namespace.command(program),
             None => Command::new(program),
@@ -281,6 +282,17 @@ impl World {
         self.settings.insert("HOST".to_owned(), host);
     }
 
+    /// A setting: the port of a listener, or what `rig.h` says.
+    pub(crate) fn setting(&self, name: &str) -> &str {
+        &self.settings[name]
+    }
+
+    /// All of them, as a program has them in its environment.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (String, &String)> {
+        let named = |(name, value)| (format!("RIG_{name}"), value);
+        self.settings.iter().map(named)
+    }
+
     /// Runs a scenario, and does in the world what it asks for.
     fn run(&mut self, program: Program, path: &Path, scenario: &str) {
         let mut command = if program == Program::LwipValgrind {
@@ -298,9 +310,7 @@ impl World {
             self.command(path)
         };
         command.arg(scenario).stdin(Stdio::piped());
-        for (name, value) in &self.settings {
-            command.env(format!("RIG_{name}"), value);
-        }
+        command.envs(self.settings());
         let log = self.listeners.mosquitto.dir.path().join("program.log");
         let mut child = command
             .stdout(Stdio::piped())
@@ -341,7 +351,7 @@ impl World {
     }
 
     /// Does what a scenario asks for.
-    fn obey(&mut self, order: &str) {
+    pub(crate) fn obey(&mut self, order: &str) {
         let broker = &mut self.listeners.mosquitto;
         let cable = |state| {
             // Loopback has no cable; there, a frozen broker is the next best.
@@ -379,7 +389,7 @@ fn cable() -> Option<Namespace> {
 }
 
 /// The lines of a program's output, as they come.
-fn lines_of(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub(crate) fn lines_of(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
