@@ -401,9 +401,13 @@ pub(crate) unsafe extern "C" fn wm_mqtt_client_publish(
     qos: u8,
     retain: u8,
 ) -> c_int {
-    // SAFETY: C strings or NULL, as the header says.
-    let (topic, text) = unsafe { (bytes(topic), bytes(message).filter(|_| msg_len == 0)) };
-    let len = text.map_or(msg_len.into(), <[u8]>::len);
+    // SAFETY: a C string or NULL, as the header says.
+    let topic = unsafe { bytes(topic) };
+    let len = match msg_len {
+        // SAFETY: only then the message, too, is a C string or NULL.
+        0 => unsafe { bytes(message) }.map_or(0, <[u8]>::len),
+        len => len.into(),
+    };
     let call = Call::Publish {
         // SAFETY: so many bytes, which last for this call.
         payload: unsafe { Foreign::new(message.cast(), len) },
