@@ -352,22 +352,41 @@ impl World {
 
     /// Does what a scenario asks for.
     pub(crate) fn obey(&mut self, order: &str) {
+        if let Some(what) = order.strip_prefix("publish ") {
+            return self.publish(what);
+        }
         let broker = &mut self.listeners.mosquitto;
-        let cable = |state| {
-            // Loopback has no cable; there, a frozen broker is the next best.
-            if let Some(namespace) = &self.namespace {
-                namespace.ip(["link", "set", "tap0", state]);
-            }
-        };
-        match order {
-            "unplug" => cable("down"),
-            "plug" => cable("up"),
-            "kill broker" => broker.kill(),
-            "start broker" => broker.start_again(),
-            "freeze broker" => broker.freeze(),
-            "thaw broker" => broker.thaw(),
+        match (order, &self.namespace) {
+            ("unplug", Some(namespace)) => namespace.ip(["link", "set", "tap0", "down"]),
+            ("plug", Some(namespace)) => namespace.ip(["link", "set", "tap0", "up"]),
+            ("kill broker", _) => broker.kill(),
+            ("start broker", _) => broker.start_again(),
+            // Loopback has no cable; there, a broker that says nothing is the next best.
+            ("freeze broker" | "unplug", _) => broker.freeze(),
+            ("thaw broker" | "plug", _) => broker.thaw(),
             _ => panic!("an unknown order: {order}"),
         }
+    }
+
+    /// Publishes the messages 0, 1, 2 and so on: "TOPIC QOS COUNT".
+    fn publish(&self, what: &str) {
+        let [topic, qos, count] = what.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("publish {what}");
+        };
+        let messages: String = (0..count.parse().unwrap())
+            .map(|number: u32| format!("{number}\n"))
+            .collect();
+        let mut publisher = self
+            .command(Path::new("mosquitto_pub"))
+            .args(["-h", &self.host().to_string(), "-p", &self.settings["TCP"]])
+            .args(["-t", topic, "-q", qos, "-l"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = publisher.stdin.take().unwrap();
+        input.write_all(messages.as_bytes()).unwrap();
+        drop(input);
+        assert!(publisher.wait().unwrap().success());
     }
 }
 

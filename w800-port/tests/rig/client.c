@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "client.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -119,10 +120,23 @@ wm_mqtt_client_handle_t client_of(wm_mqtt_client_config_t config)
 
 wm_mqtt_client_handle_t connected_to(const char *setting)
 {
-    wm_mqtt_client_handle_t client = client_of(config_of(setting));
+    return connected_with(config_of(setting), NULL);
+}
+
+wm_mqtt_client_handle_t connected_with(wm_mqtt_client_config_t config,
+                                       const wm_mqtt_client_options_t *options)
+{
+    wm_mqtt_client_handle_t client = wm_mqtt_client_init_with(&config, options, NULL);
+    if (client == NULL) {
+        last_error(NULL);
+    }
+    CHECK(client != NULL);
     watch_events();
-    SAME(wm_mqtt_client_connect(client), WM_MQTT_CLIENT_ERROR_SUCCESS);
-    expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
+    if (wm_mqtt_client_connect(client) != 0) {
+        last_error(client);
+        CHECK(!"connected");
+    }
+    CHECK(!expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED).has_data);
     return client;
 }
 
@@ -147,4 +161,52 @@ int last_error(wm_mqtt_client_handle_t client)
 unsigned now(void)
 {
     return (unsigned)xTaskGetTickCount();
+}
+
+/* --- tasks ------------------------------------------------------------------------ */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int running;
+
+struct start {
+    void (*function)(void *);
+    void *argument;
+};
+
+static void change_running(int by)
+{
+    pthread_mutex_lock(&lock);
+    running += by;
+    pthread_mutex_unlock(&lock);
+}
+
+static void run(void *started)
+{
+    struct start start = *(struct start *)started;
+    free(started);
+    start.function(start.argument);
+    change_running(-1);
+    vTaskDelete(NULL);
+}
+
+void start_task(void (*function)(void *), void *argument)
+{
+    struct start *start = malloc(sizeof *start);
+    start->function = function;
+    start->argument = argument;
+    change_running(1);
+    CHECK(xTaskCreate(run, "scenario", 1024, start, 1, NULL) == pdPASS);
+}
+
+void await_tasks(void)
+{
+    unsigned began = now();
+    int left;
+    do {
+        vTaskDelay(5);
+        pthread_mutex_lock(&lock);
+        left = running;
+        pthread_mutex_unlock(&lock);
+        CHECK(now() - began < 60000);
+    } while (left > 0);
 }

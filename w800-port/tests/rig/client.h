@@ -36,11 +36,19 @@ wm_mqtt_client_config_t config_of(const char *setting);
 wm_mqtt_client_handle_t client_of(wm_mqtt_client_config_t config);
 /* One that is connected, with its CONNECTED taken. */
 wm_mqtt_client_handle_t connected_to(const char *setting);
+/* The same for a configuration, and options unless they are NULL. */
+wm_mqtt_client_handle_t connected_with(wm_mqtt_client_config_t config,
+                                       const wm_mqtt_client_options_t *options);
 /* Disconnects and frees it, with its DISCONNECTED taken. */
 void finish(wm_mqtt_client_handle_t client);
 /* The code of the last failed call; the words are there. */
 int last_error(wm_mqtt_client_handle_t client);
 /* Milliseconds. */
 unsigned now(void);
+
+/* Runs a function on a task of its own. */
+void start_task(void (*function)(void *), void *argument);
+/* Waits until all tasks that were started have ended. */
+void await_tasks(void);
 
 #endif

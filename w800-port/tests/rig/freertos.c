@@ -85,6 +85,12 @@ BaseType_t xTaskCreate(void (*code)(void *), const char *name, uint32_t depth, v
     return pdPASS;
 }
 
+void vTaskDelete(TaskHandle_t task)
+{
+    assert(task == NULL);
+    pthread_exit(NULL);
+}
+
 TickType_t xTaskGetTickCount(void)
 {
     struct timespec time;

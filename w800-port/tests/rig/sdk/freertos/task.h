@@ -7,6 +7,8 @@ typedef void *TaskHandle_t;
 
 BaseType_t xTaskCreate(void (*code)(void *), const char *name, uint32_t depth, void *argument,
                        UBaseType_t priority, TaskHandle_t *handle);
+/* Only NULL, for the task that calls it. */
+void vTaskDelete(TaskHandle_t task);
 TickType_t xTaskGetTickCount(void);
 void vTaskDelay(TickType_t ticks);
 
