@@ -47,7 +47,6 @@ scenarios! {
         failure_no_answer_to_subscribe
         large_message_that_is_never_acknowledged
         max_messages_inflight
-        large_message_that_is_never_acknowledged
         large_message_of_a_session_that_is_kept
     }
     to_come {
@@ -112,7 +111,6 @@ scenarios! {
     large_messages_over_tcp
     large_messages_over_websocket_and_tls
     messages_in_parts
-    large_message_of_a_session_that_is_kept
     large_message_whose_connection_breaks
     large_messages_are_through_when_the_call_returns
 
@@ -164,14 +162,6 @@ scenarios! {
     server_refuses_or_lowers_a_subscription
     tls_errors_have_the_code_of_the_library
     no_memory
-    large_messages_are_through_when_the_call_returns
-    large_message_whose_connection_breaks
-
-    lamp_is_switched_and_reconnects
-    example_calls_everything_from_connected
-    publishing_from_within_data
-    reconnect_and_deinit_from_within_disconnected
-    messages_say_whose_they_are
 }
 
 fn run(program: Program, scenario: &str) {
