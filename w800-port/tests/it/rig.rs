@@ -284,7 +284,7 @@ impl World {
 
     /// A setting: the port of a listener, or what `rig.h` says.
     pub(crate) fn setting(&self, name: &str) -> &str {
-        &self.settings[name]
+        self.settings.get(name).unwrap()
     }
 
     /// All of them, as a program has them in its environment.
@@ -378,7 +378,7 @@ impl World {
             .collect();
         let mut publisher = self
             .command(Path::new("mosquitto_pub"))
-            .args(["-h", &self.host().to_string(), "-p", &self.settings["TCP"]])
+            .args(["-h", &self.host().to_string(), "-p", self.setting("TCP")])
             .args(["-t", topic, "-q", qos, "-l"])
             .stdin(Stdio::piped())
             .spawn()
