@@ -6,6 +6,7 @@
 use cortex_m_rt::entry;
 use device::Memory;
 use device::blocking::{Board, run};
+use semihosting::println;
 
 const BOARD: Board = Board {
     now: board::now,
@@ -17,5 +18,7 @@ const BOARD: Board = Board {
 fn main() -> ! {
     static mut MEMORY: Memory = Memory::new();
     let (serial, kept) = board::start();
-    device::finish(run(BOARD, serial, kept, MEMORY))
+    let result = run(BOARD, serial, kept, MEMORY);
+    println!("stack {}", board::stack_used());
+    device::finish(result)
 }

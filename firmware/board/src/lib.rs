@@ -22,6 +22,9 @@ unsafe extern "C" {
     // Of `memory.x`.
     static mut _kept_start: u8;
     static mut _kept_end: u8;
+    // Of `link.x`: where the stack begins and how far it may grow.
+    static _stack_start: u32;
+    static _stack_end: u32;
 }
 
 /// Starts the clock and the serial port. To be called once, first of all.
@@ -35,6 +38,17 @@ pub fn start() -> (Serial, &'static mut [u8]) {
     // SAFETY: the linker puts nothing there, any bits are bytes, and nobody else ever has it, since
     // the peripherals are taken once.
     (serial::start(), unsafe { &mut *kept })
+}
+
+/// How many bytes of the stack have been in use.
+pub fn stack_used() -> usize {
+    let (end, start) = (&raw const _stack_end, &raw const _stack_start);
+    let size = start.addr() - end.addr();
+    let is_untouched = |&at: &usize| {
+        // SAFETY: it is within the stack, which is memory, and nobody minds.
+        unsafe { end.byte_add(at).read_volatile() == cortex_m_rt::STACK_PAINT_VALUE }
+    };
+    size - (0..size).step_by(4).take_while(is_untouched).count() * 4
 }
 
 /// Waits for an interrupt, of which the clock's comes each millisecond.

@@ -13,6 +13,7 @@ use embassy_executor::Spawner;
 use modem::{Modem, Serial};
 use mqtt_client::Error;
 use mqtt_client::embedded::{Client, Connection, EmbassyTimer};
+use semihosting::println;
 
 use stream::{Reader, Writer};
 
@@ -23,7 +24,9 @@ const LAST_BYTES: Duration = Duration::from_secs(5);
 async fn main(_spawner: Spawner) {
     let (serial, kept) = board::start();
     time::start();
-    device::finish(run(serial, kept).await)
+    let result = run(serial, kept).await;
+    println!("stack {}", board::stack_used());
+    device::finish(result)
 }
 
 /// Makes one connection after the other until the application has done all it has to do.

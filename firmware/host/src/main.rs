@@ -28,6 +28,7 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
+        let mut stack = None;
         for version in ["3.1.1", "5.0"] {
             for task in TASKS {
                 let start = Instant::now();
@@ -35,7 +36,10 @@ fn main() -> ExitCode {
                 let took = start.elapsed().as_secs_f32();
                 let title = format!("{:10} {version:6} {:9}", image.name, task.name);
                 match outcome {
-                    Ok(summary) => println!("{title} ok, {took:4.1} s  {summary}"),
+                    Ok(outcome) => {
+                        println!("{title} ok, {took:4.1} s  {}", outcome.summary);
+                        stack = stack.max(outcome.stack);
+                    }
                     Err(report) => {
                         println!("{title} FAILED, {took:4.1} s");
                         eprintln!("{report}");
@@ -43,6 +47,9 @@ fn main() -> ExitCode {
                     }
                 }
             }
+        }
+        if let Some(stack) = stack {
+            println!("{:10} takes {stack} bytes of stack", image.name);
         }
     }
     ExitCode::SUCCESS

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ChildStdin;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use testkit::Mosquitto;
@@ -14,8 +14,10 @@ use crate::emulator::{Emulator, Image};
 use crate::line::Line;
 use crate::plan::{Fault, Plan};
 
-/// How long a task may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long nothing may happen, and how long a task may take: it is seconds on a machine that has
+/// nothing else to do.
+const SILENCE: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What happens.
 #[derive(Debug)]
@@ -93,11 +95,19 @@ const AHEAD: usize = 4;
 /// The size of streamed messages: four times the device's receive buffer.
 const LARGE: usize = 4 * 512;
 
-/// Has an image do a task. Returns what is to be said of it.
+/// What is to be said of a task that went well.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub summary: String,
+    /// How much of the stack was in use, in bytes, if the image knows.
+    pub stack: Option<u32>,
+}
+
+/// Has an image do a task.
 ///
 /// # Errors
 /// What went wrong, and what was seen.
-pub(crate) fn run(image: &Image, version: &str, task: Task) -> Result<String, String> {
+pub(crate) fn run(image: &Image, version: &str, task: Task) -> Result<Outcome, String> {
     let mosquitto = Mosquitto::start(|_| "allow_anonymous true\nmax_queued_messages 0\n".into())
         .ok_or("there is no mosquitto")?;
     let (sender, events) = channel();
@@ -122,7 +132,15 @@ pub(crate) fn run(image: &Image, version: &str, task: Task) -> Result<String, St
         heard: Vec::new(),
     };
     let result = run.go().and_then(|()| run.check());
-    result.map_err(|error| run.report(&error))
+    let summary = result.map_err(|error| run.report(&error))?;
+    let stack = run
+        .console
+        .iter()
+        .filter_map(|line| line.strip_prefix("stack ")?.parse().ok());
+    Ok(Outcome {
+        summary,
+        stack: stack.max(),
+    })
 }
 
 struct Run {
@@ -146,17 +164,18 @@ struct Numbers {
 impl Run {
     /// Until the image has ended and the witness has heard everything.
     fn go(&mut self) -> Result<(), String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LIMIT;
         let mut open = 2;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let event = self
-                .events
-                .recv_timeout(left)
-                .map_err(|error| match error {
-                    RecvTimeoutError::Timeout => "it takes too long".to_owned(),
-                    RecvTimeoutError::Disconnected => "nothing happens any more".to_owned(),
-                })?;
+            let event = self.events.recv_timeout(left.min(SILENCE));
+            let event = event.map_err(|_| {
+                if left > SILENCE {
+                    "nothing happens any more"
+                } else {
+                    "it takes too long"
+                }
+            })?;
             match event {
                 Event::Line(bytes) => {
                     self.line.received(&bytes).map_err(|e| e.to_string())?;
