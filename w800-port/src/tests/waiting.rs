@@ -35,7 +35,7 @@ fn a_full_window() {
     world(|world| {
         world
             .line()
-            .say(&Packet::PubAck(Ack::new(PacketId::new(1).unwrap())))
+            .say(&Packet::PubAck(Ack::new(PacketId::new(1).unwrap())));
     });
     assert_eq!(timed(|| app.publish(c"a", b"x", 1)), (4, 0));
     // The connection breaks meanwhile.
@@ -123,7 +123,7 @@ fn a_subscription_that_is_refused() {
         let app = App::new(&CONFIG);
         assert_eq!(app.connect(), 0);
         assert_eq!(app.subscribe(c"a", 2), expected);
-        assert!(world(|world| world.line().is_closed) == false);
+        assert!(!world(|world| world.line().is_closed));
     }
 }
 
