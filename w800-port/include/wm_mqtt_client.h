@@ -264,13 +264,15 @@ int wm_mqtt_client_publish(wm_mqtt_client_handle_t handle, const char *topic, co
  */
 typedef struct wm_mqtt_client_journal_st {
     void *context;
-    /* Has record on stable storage before it returns 0; else the call that needs it fails with
-       PERSISTENCE_ERROR, or the connection ends. */
+    /* Has record on stable storage before it returns 0. Else the call that needs it fails with
+       PERSISTENCE_ERROR, the connection ends, and there is no other one: only deinit and init, which
+       reads what is there, go on. */
     int (*append)(void *context, const void *record, size_t size);
     /* Copies the record at this index (0 is the oldest) to buffer: its length, 0 if there is none, < 0 for an
        error. Called by wm_mqtt_client_init_with(). */
     int (*read)(void *context, uint32_t index, void *buffer, size_t size);
-    /* Begins anew, with no records: all that counts is appended next. */
+    /* Begins anew, with no records: 0, or < 0 for an error. Called when no message is on its way, so
+       that none is lost if the power fails now, and by wm_mqtt_client_reconnect(). */
     int (*reset)(void *context);
 } wm_mqtt_client_journal_t;
 
@@ -287,7 +289,7 @@ typedef struct wm_mqtt_client_options_st {
     uint32_t max_message;      /* longest payload for one DATA event, at most 65535; 0: as built */
     uint32_t part_size;        /* longer ones come as DATA_PART of this length, at most 65535; 0: they are discarded */
     uint32_t session_expiry;   /* 5.0 only: seconds that the server keeps a session; 0 with clean_session 0: for ever */
-    const wm_mqtt_client_journal_t *journal; /* NULL: none. It stays valid while the client is there */
+    const wm_mqtt_client_journal_t *journal; /* NULL: none. Its functions may be called while the client is there */
 } wm_mqtt_client_options_t;
 
 /* Options as they are in wm_mqtt_client_init(). */

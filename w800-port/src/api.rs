@@ -2,13 +2,14 @@
 
 use core::str;
 
-use mqtt_core::wire::{Filter, QoS, RetainHandling, Version};
+use mqtt_core::wire::{Filter, QoS, RetainHandling};
 use mqtt_core::{Error, Message, Resource, UsageError};
 
 use crate::client::{Client, END_TIME};
 use crate::config::{CONNECT_TIME, Given};
 use crate::error::{Code, Failure, Trouble};
 use crate::ffi::Handle;
+use crate::journal::Journal;
 use crate::library::Library;
 use crate::memory;
 use crate::port::{self, Foreign};
@@ -21,9 +22,15 @@ const PATIENCE: u32 = 10_000;
 /// What the background task is given beyond the time that it keeps itself.
 const SLACK: u32 = 2_000;
 
-pub(crate) fn init(given: &Given<'_>) -> Result<*mut Handle, Failure> {
+pub(crate) fn init(given: &Given<'_>, journal: Option<Journal>) -> Result<*mut Handle, Failure> {
     let id = port::locked(Library::next_id);
     let client = memory::build(given, id)?;
+    if let Some(journal) = journal {
+        if let Err(failure) = client.keep(journal) {
+            memory::destroy(client);
+            return Err(failure);
+        }
+    }
     Ok(port::locked(|library| {
         let handle = library.add(client);
         if let Some((client, _)) = library.get(id) {
@@ -124,6 +131,9 @@ fn begin(library: &mut Library, id: u32) -> Result<(u32, Ticket), i32> {
     }
     if client.is_online() {
         return Err(0);
+    }
+    if let Err(failure) = client.save() {
+        return Err(fail(client, failure));
     }
     let Some(ticket) = cx.waiters.enter(id, For::Connection) else {
         return Err(fail(client, Failure::BUSY));
@@ -240,7 +250,7 @@ fn attempt(client: &mut Client, topic: Option<&[u8]>, call: &Call) -> Result<Out
     let is_online = client.is_online();
     let result = match *call {
         Call::Subscribe { options, .. } => {
-            if options.is_some() && client.kept.shape.version != Version::V5 {
+            if options.is_some() && !client.kept.shape.is_v5() {
                 return Err(Failure::SUBSCRIPTION_VERSION);
             }
             let filter = filter(topic, qos, options.unwrap_or(0));
@@ -266,8 +276,11 @@ fn attempt(client: &mut Client, topic: Option<&[u8]>, call: &Call) -> Result<Out
                 client.core.publish(&message)
             };
             match result {
-                Ok(id) => return Ok(Outcome::Done(id.map_or(0, |id| id.get().into()))),
-                Err(Error::Usage(UsageError::BufferTooSmall)) if may_lend => {
+                Ok(id) => {
+                    client.save()?;
+                    return Ok(Outcome::Done(id.map_or(0, |id| id.get().into())));
+                }
+                Err(Error::Usage(UsageError::BufferTooSmall)) if may_lend && client.may_lend() => {
                     // Until it is through, the payload is needed.
                     client.lend(&message, payload).map(For::Answer)
                 }

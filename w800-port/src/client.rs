@@ -11,6 +11,7 @@ use crate::error::{Failure, Text, Trouble};
 use crate::events::{Event, Events};
 use crate::ffi::{Handle, Token};
 use crate::incoming::{Held, Incoming, Limits};
+use crate::journal::{Journal, durable};
 use crate::memory::Core;
 use crate::port::{self, Foreign, Heap, Level, Stream, Target};
 use crate::socket::{Rx, Socket};
@@ -41,6 +42,7 @@ pub(crate) struct Client {
     rx: Rx,
     /// For WebSocket only.
     socket: Option<Socket>,
+    journal: Option<Journal>,
     events: Events,
     incoming: Incoming,
     /// Payloads that lie with the application: none is sent twice at the same time.
@@ -171,6 +173,7 @@ impl Client {
             target,
             rx: Rx::new(rx),
             socket,
+            journal: None,
             events,
             incoming: Incoming::None,
             lent: [const { None }; LENT],
@@ -206,6 +209,32 @@ impl Client {
     }
 
     // ---- What calls ask ----
+
+    /// Takes back the session that is in a journal, and keeps it there from now on.
+    pub(crate) fn keep(&mut self, mut journal: Journal) -> Result<(), Failure> {
+        // A head, and what the transmit buffer holds, or an identifier of the server's.
+        let longest = self.kept.shape.tx.saturating_add(4);
+        journal.restore(&mut self.core, longest)?;
+        self.journal = Some(journal);
+        self.save()
+    }
+
+    /// Has in the journal what the core waits for. An error ends the connection.
+    pub(crate) fn save(&mut self) -> Result<(), Failure> {
+        let Some(journal) = &mut self.journal else {
+            return Ok(());
+        };
+        let saved = journal.save(&mut self.core);
+        if let Err(failure) = saved {
+            self.verdict = Some(failure);
+        }
+        saved
+    }
+
+    /// True if payloads may lie with the application: they cannot be in a journal.
+    pub(crate) const fn may_lend(&self) -> bool {
+        self.journal.is_none()
+    }
 
     pub(crate) fn is_dying(&self) -> bool {
         self.dying != Dying::No
@@ -294,7 +323,11 @@ impl Client {
     }
 
     fn renew_session(&mut self) {
-        self.core.renew(self.kept.core());
+        self.core
+            .renew(durable(self.kept.core(), self.journal.is_some()));
+        if let Some(journal) = &mut self.journal {
+            journal.forget();
+        }
         self.lent = [const { None }; LENT];
         self.is_spoilt = false;
         self.incoming = Incoming::None;
@@ -497,6 +530,7 @@ impl Client {
         for _ in 0..ROUNDS {
             let mut is_progress = self.take_in(cx)?;
             self.close_if_due(cx)?;
+            self.save()?;
             is_progress |= self.send(stream, cx)?;
             is_progress |= self.receive(stream)?;
             if !is_progress {

@@ -33,6 +33,7 @@ pub(crate) struct Given<'a> {
     pub(crate) keep_alive: u16,
     pub(crate) clean_session: bool,
     pub(crate) debug: bool,
+    pub(crate) has_journal: bool,
     /// `None` for a client as the vendor's.
     pub(crate) options: Option<Options>,
 }
@@ -88,10 +89,17 @@ pub(crate) struct Shape {
     pub(crate) part: usize,
 }
 
+/// The level of MQTT 5.0, which a build may be without.
+const V5: u8 = 5;
+
 /// Lengths of events have 16 bits.
 const MAX_PAYLOAD: u32 = 0xffff;
 
 impl Shape {
+    pub(crate) const fn is_v5(&self) -> bool {
+        self.version as u8 == V5
+    }
+
     pub(crate) fn new(given: &Given<'_>) -> Result<Self, Failure> {
         let settings = crate::port::settings();
         let options = given.options.unwrap_or(Options::NONE);
@@ -99,7 +107,7 @@ impl Shape {
             0 => Version::V311,
             number => Version::from_u8(number).ok_or(Failure::VERSION)?,
         };
-        if options.session_expiry > 0 && version != Version::V5 {
+        if options.session_expiry > 0 && version as u8 != V5 {
             return Err(Failure::EXPIRY);
         }
         let or = |wanted: u32, built: u32| if wanted == 0 { built } else { wanted };

@@ -17,7 +17,7 @@ impl Code {
     pub(crate) const NO_INITED: Self = Self(-7);
 
     pub(crate) const FAILURE: Self = Self(Self::BASE - 1);
-    #[expect(dead_code, reason = "the journal is to come")]
+    #[cfg(feature = "journal")]
     pub(crate) const PERSISTENCE_ERROR: Self = Self(Self::BASE - 2);
     pub(crate) const DISCONNECTED: Self = Self(Self::BASE - 3);
     pub(crate) const MAX_MESSAGES_INFLIGHT: Self = Self(Self::BASE - 4);
@@ -63,9 +63,9 @@ pub(crate) struct Failure {
 }
 
 macro_rules! failures {
-    ($($name:ident = $code:ident, $text:literal;)*) => {
+    ($($(#[$when:meta])* $name:ident = $code:ident, $text:literal;)*) => {
         impl Failure {
-            $(pub(crate) const $name: Self = Self {
+            $($(#[$when])* pub(crate) const $name: Self = Self {
                 what: &What { code: Code::$code, text: $text, detail: Detail::None },
                 detail: 0,
             };)*
@@ -86,6 +86,10 @@ failures! {
     OPTIONS_SIZE = BAD_STRUCTURE, "the size of the options is not theirs";
     VERSION = BAD_MQTT_VERSION, "mqtt_version is not one of 0, 3, 4, 5";
     EXPIRY = BAD_MQTT_OPTION, "session_expiry needs MQTT 5.0";
+    #[cfg(not(feature = "journal"))]
+    NO_JOURNAL = BAD_MQTT_OPTION, "the library was built without the journal";
+    #[cfg(feature = "journal")]
+    PERSISTENCE = PERSISTENCE_ERROR, "the application's journal has failed";
     NO_MEMORY = NO_MEMORY, "no memory";
 
     // connect

@@ -8,6 +8,7 @@ use crate::api::{self, Call};
 use crate::config::{Given, Options};
 use crate::error::Failure;
 use crate::events::Event;
+use crate::journal::{Journal, RawJournal};
 use crate::port::Foreign;
 
 /// `wm_mqtt_client_config_t`
@@ -48,7 +49,7 @@ pub(crate) struct RawOptions {
     pub(crate) max_message: u32,
     pub(crate) part_size: u32,
     pub(crate) session_expiry: u32,
-    pub(crate) journal: *const c_void,
+    pub(crate) journal: *const RawJournal,
 }
 
 /// `struct wm_mqtt_client_handle_st`
@@ -263,6 +264,9 @@ unsafe fn init(
     }
     // SAFETY: the caller's.
     let config = unsafe { &*config };
+    let raw = options.map_or(ptr::null(), |options| options.journal);
+    // SAFETY: NULL or valid; its functions last as long as the client, as the header says.
+    let journal = unsafe { raw.as_ref().map(|raw| Journal::new(*raw)).transpose()? };
     // SAFETY: C strings, an array of them, or NULL; all of them last for this call.
     let given = unsafe {
         Given {
@@ -285,6 +289,7 @@ unsafe fn init(
             keep_alive: config.keep_alive,
             clean_session: config.clean_session != 0,
             debug: config.debug != 0,
+            has_journal: journal.is_some(),
             options: options.map(|o| Options {
                 mqtt_version: o.mqtt_version,
                 auto_reconnect: o.auto_reconnect != 0,
@@ -299,7 +304,7 @@ unsafe fn init(
             }),
         }
     };
-    api::init(&given)
+    api::init(&given, journal)
 }
 
 #[unsafe(no_mangle)]

@@ -3,8 +3,8 @@
 //! `include/wm_mqtt_client.h` is what an application sees, `include/wm_mqtt_port.h` what the chip
 //! has to provide. In between:
 //!
-//! - `ffi` has the C functions and types, `port` calls the chip, `memory` cuts up the block that a
-//!   client gets at `init`. These three are all that is `unsafe`.
+//! - `ffi` has the C functions and types, `port` calls the chip, `journal` the application, and
+//!   `memory` cuts up the block that a client gets at `init`. These four are all that is `unsafe`.
 //! - `api` is what the functions do, `library` the state they share, `wait` how they wait.
 //! - `task` is the background task, which does all input and output; `client` is what it does for
 //!   one client, `socket` the WebSocket part of that, `incoming` its received messages, `events`
@@ -38,6 +38,9 @@ mod events;
 #[allow(unsafe_code)]
 mod ffi;
 mod incoming;
+#[cfg_attr(not(feature = "journal"), path = "no_journal.rs")]
+#[allow(unsafe_code)]
+mod journal;
 mod library;
 #[allow(unsafe_code)]
 mod memory;
@@ -45,7 +48,7 @@ mod memory;
 mod port;
 mod socket;
 mod task;
-#[cfg(test)]
+#[cfg(all(test, feature = "v5", feature = "journal"))]
 mod tests;
 mod uri;
 mod wait;

@@ -13,6 +13,7 @@ use crate::config::{Auth, Given, Kept, Shape, default_id, endpoint};
 use crate::error::Failure;
 use crate::events::{Event, Events};
 use crate::ffi::Handle;
+use crate::journal::durable;
 use crate::port::{self, Heap, Target};
 
 /// A C string in the block.
@@ -374,7 +375,7 @@ impl Carver {
             will_topic: text(kept.will_topic),
             will_msg: text(kept.will_msg),
         };
-        let core = Core::new(kept.core(), tx, slots, inbound);
+        let core = Core::new(durable(kept.core(), given.has_journal), tx, slots, inbound);
         Some(place.write(Client::new(
             handle,
             id,

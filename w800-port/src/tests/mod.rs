@@ -6,6 +6,7 @@
 mod fake;
 
 mod connect;
+mod journal;
 mod messages;
 mod options;
 mod waiting;
