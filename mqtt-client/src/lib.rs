@@ -159,3 +159,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/JOURNAL.md")]
 struct Journal;
+
+/// And that of the guide to porting.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/PLATFORM.md")]
+struct Platform;
