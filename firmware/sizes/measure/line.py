@@ -233,7 +233,10 @@ class Program:
     def answer(self):
         answer = b""
         while not re.search(rb"#..$", answer):
-            answer += self.debugger.recv(4096)
+            data = self.debugger.recv(4096)
+            if not data:
+                raise Unexpected("QEMU is gone")
+            answer += data
         self.debugger.sendall(b"+")
         return re.search(rb"\$(.*)#", answer)[1].decode()
 
