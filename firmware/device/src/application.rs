@@ -82,7 +82,9 @@ enum Stage {
     Messages,
     /// All was received that should be, and the last message is on its way.
     End,
-    /// The last message is back.
+    /// The last message is back. There is nothing to say but PINGREQ.
+    Silence,
+    /// The host has seen one.
     Over,
 }
 
@@ -173,7 +175,13 @@ impl Application {
                 if self.echoes != [1; 3] || self.inputs != [1; 3] {
                     return Err(Failure::new("messages came twice", 0));
                 }
-                self.stage = Stage::Over;
+                self.stage = Stage::Silence;
+            }
+            // The host says so after every PINGREQ.
+            IN if publish.payload == b"over" => {
+                if self.stage == Stage::Silence {
+                    self.stage = Stage::Over;
+                }
             }
             ECHO | IN if number != publish.qos as u32 => {
                 return Err(Failure::new("a message at another QoS", number));

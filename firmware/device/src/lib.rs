@@ -55,7 +55,7 @@ pub struct Job {
 /// What an image can do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Task {
-    /// A message at each QoS to itself, and one at each from somebody else.
+    /// A message at each QoS to itself, and one at each from somebody else; then silence.
     Exchange,
     /// Messages four times as large as the receive buffer.
     Stream,
@@ -106,8 +106,12 @@ impl Job {
             version: self.version,
             clean_start: !keeps_session,
             session_expiry: if keeps_session { u32::MAX } else { 0 },
+            keep_alive: if matches!(self.task, Task::Exchange) {
+                2
+            } else {
+                30
+            },
             // A machine that has much to do may not be taken for a server that is silent.
-            keep_alive: 30,
             connect_timeout: PATIENCE,
             ping_timeout: PATIENCE,
             durability: match self.task {

@@ -33,6 +33,8 @@ pub(crate) struct Line {
     pub accepted: [u32; 2],
     /// How often the device has lost its power.
     pub power_cuts: u32,
+    /// How often the server has answered a PINGREQ.
+    pub pings: u32,
     /// The identifiers of the server's messages at QoS 1 and 2 that are through.
     through: [HashSet<u16>; 2],
 }
@@ -66,6 +68,7 @@ impl Line {
             trace: Vec::new(),
             accepted: [0; 2],
             power_cuts: 0,
+            pings: 0,
             through: Default::default(),
         })
     }
@@ -162,6 +165,7 @@ impl Line {
             self.lost.clear();
             self.accepted[usize::from(packet[2] & 1)] += 1;
         }
+        self.pings += u32::from(kind.packet == PacketType::PingResp);
         let fault = self.plan.at(kind, packet.len());
         let bytes = fault.map_or(packet, |(_, arrives)| &packet[..arrives]);
         match from {

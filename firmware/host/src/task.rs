@@ -182,7 +182,11 @@ impl Run {
                     self.publish_numbers();
                 }
                 Event::Server(call, bytes) => {
+                    let pings = self.line.pings;
                     self.line.heard(call, &bytes).map_err(|e| e.to_string())?;
+                    if self.task.word == "exchange" && self.line.pings > pings {
+                        self.publish(0, "device/in", b"over");
+                    }
                 }
                 Event::Console(line) => self.console.push(line),
                 Event::ConsoleClosed => {
@@ -304,7 +308,7 @@ impl Run {
                 if heard != all {
                     return Err(format!("heard: {heard:?}"));
                 }
-                Ok("each QoS both ways".into())
+                Ok("each QoS both ways, then PINGREQ".into())
             }
             "stream" => Ok(format!("3 messages of {LARGE} bytes")),
             _ => {
