@@ -50,7 +50,6 @@ scenarios! {
         large_message_of_a_session_that_is_kept
     }
     to_come {
-        persistence_error
         event_queue_is_full_at_qos_2
     }
 
@@ -144,6 +143,7 @@ scenarios! {
     failure_nobody_listens
     failure_no_such_host
     failure_topics_that_are_none
+    persistence_error
     disconnected_before_and_after
     disconnected_while_subscribing
     disconnected_by_another_task
