@@ -10,7 +10,9 @@ use crate::error::{Error, PeerError, Resource, UsageError};
 use crate::link::{Phase, Reading, Server};
 use crate::session::Inbox;
 use crate::time::Instant;
-use crate::wire::{self, Auth, Disconnect, EncodeError, Property, QoS, ReasonCode};
+use crate::wire::{
+    self, Auth, Disconnect, EncodeError, Properties, Property, PropertyId, QoS, ReasonCode,
+};
 
 impl<'b> Client<'b> {
     /// Changes the configuration for the next [`connect`](Self::connect).
@@ -91,15 +93,13 @@ impl<'b> Client<'b> {
         }
         self.timers.set_now(now);
         let config = self.config;
-        let mut maximum_packet_size = u32::MAX;
-        for property in config.properties.iter().filter(|_| V5) {
-            match *property {
-                Property::SessionExpiryInterval(_)
-                | Property::ReceiveMaximum(_)
-                | Property::TopicAliasMaximum(_) => return Err(UsageError::Property.into()),
-                Property::MaximumPacketSize(size) => maximum_packet_size = size,
-                _ => {}
-            }
+        let properties = Properties::from(config.properties);
+        let maximum_packet_size: Option<u32> = properties.get(PropertyId::MaximumPacketSize);
+        if properties.has(PropertyId::SessionExpiryInterval)
+            || properties.has(PropertyId::ReceiveMaximum)
+            || properties.has(PropertyId::TopicAliasMaximum)
+        {
+            return Err(UsageError::Property.into());
         }
         let mut own: OwnProperties<'_> = [Property::ReceiveMaximum(1); 4];
         let assigned = self.assigned.get(..self.assigned_len).unwrap_or_default();
@@ -107,7 +107,7 @@ impl<'b> Client<'b> {
         let inbound = self.inbox.capacity();
         let connect = config.connect(client_id, inbound, authentication_data, &mut own);
         self.control.push(&connect, config.version, usize::MAX)?;
-        self.maximum_packet_size = maximum_packet_size as usize;
+        self.maximum_packet_size = maximum_packet_size.map_or(usize::MAX, |size| size as usize);
         self.aliases_in.begin(config.topic_alias_maximum);
         self.aliases_out.begin(0);
         self.restored_online = false;
@@ -166,8 +166,8 @@ impl<'b> Client<'b> {
             return Err(EncodeError::ReasonCode.into());
         }
         // A session that was to end with the connection cannot be prolonged (3.14.2.2.2).
-        let prolongs = |property| matches!(property, Property::SessionExpiryInterval(1..));
-        if V5 && self.config.session_expiry == 0 && packet.properties.iter().any(prolongs) {
+        let expiry: Option<u32> = packet.properties.get(PropertyId::SessionExpiryInterval);
+        if V5 && self.config.session_expiry == 0 && expiry.is_some_and(|seconds| seconds > 0) {
             return Err(UsageError::Property.into());
         }
         let max = self.max_transmit();

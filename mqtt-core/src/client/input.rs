@@ -9,7 +9,7 @@ use crate::link::{ACK_LEN, Payload, Phase, Reading, Server};
 use crate::session::{Delivery, Settled, State};
 use crate::wire::{
     Ack, Auth, ConnAck, DecodeError, Disconnect, FixedHeader, List, PacketId, PacketType,
-    Properties, Property, Publish, QoS, ReasonCode, SubAck, UnsubAck, Version, head_len,
+    Properties, PropertyId, Publish, QoS, ReasonCode, SubAck, UnsubAck, Version, head_len,
 };
 
 impl<'b> Client<'b> {
@@ -121,8 +121,7 @@ impl<'b> Client<'b> {
             }
             PacketType::Disconnect if version.is_v5() => {
                 let disconnect = Disconnect::decode(body, version)?;
-                let expiry = |property| matches!(property, Property::SessionExpiryInterval(_));
-                if disconnect.properties.iter().any(expiry) {
+                if disconnect.properties.has(PropertyId::SessionExpiryInterval) {
                     return Err(PeerError::UnexpectedProperty.into());
                 }
                 self.control.keep_partial();
@@ -212,15 +211,14 @@ impl<'b> Client<'b> {
 
     /// The authentication method of CONNECT.
     pub(super) fn method(&self) -> Option<&'b str> {
-        let properties = self.config.properties.iter();
-        properties.filter(|_| V5).find_map(method)
+        Properties::from(self.config.properties).get(PropertyId::AuthenticationMethod)
     }
 
     /// The server has no other authentication method than ours `[MQTT-4.12.0-5]`,
     /// `[MQTT-4.12.0-6]`.
     pub(super) fn check_method(&self, properties: &Properties<'_>) -> Result<(), PeerError> {
         if V5 {
-            let theirs = properties.iter().find_map(|property| method(&property));
+            let theirs = properties.get(PropertyId::AuthenticationMethod);
             if theirs.is_some() && theirs != self.method() {
                 return Err(PeerError::UnexpectedProperty);
             }
@@ -230,12 +228,12 @@ impl<'b> Client<'b> {
 
     /// Reasons and user properties, where they were not wanted `[MQTT-3.1.2-29]`.
     fn check_reason(&self, properties: &Properties<'_>) -> Result<(), PeerError> {
-        let is_unwanted = |p: &Property<'_>| *p == Property::RequestProblemInformation(false);
-        let is_reason = |p| matches!(p, Property::ReasonString(_) | Property::UserProperty(..));
+        let ours = Properties::from(self.config.properties);
         let is_wrong = V5
             && !properties.is_empty()
-            && self.config.properties.iter().any(is_unwanted)
-            && properties.iter().any(is_reason);
+            && ours.get(PropertyId::RequestProblemInformation) == Some(false)
+            && (properties.has(PropertyId::ReasonString)
+                || properties.has(PropertyId::UserProperty));
         if is_wrong {
             return Err(PeerError::UnexpectedProperty);
         }
@@ -262,7 +260,7 @@ impl<'b> Client<'b> {
                 return Err(PeerError::MaximumPacketSize.into());
             }
             self.aliases_out.begin(self.server.topic_alias_maximum);
-            if let Some(client_id) = connack.properties.iter().find_map(assigned_client_id) {
+            if let Some(client_id) = connack.properties.get(PropertyId::AssignedClientIdentifier) {
                 // Without room for it the connection goes on all the same.
                 let _ = self.assign(client_id);
             }
@@ -484,18 +482,4 @@ enum Taken {
     Silently,
     /// The application is told.
     Event,
-}
-
-fn method<'a>(property: &Property<'a>) -> Option<&'a str> {
-    match *property {
-        Property::AuthenticationMethod(method) => Some(method),
-        _ => None,
-    }
-}
-
-fn assigned_client_id<'a>(property: Property<'a>) -> Option<&'a str> {
-    match property {
-        Property::AssignedClientIdentifier(client_id) => Some(client_id),
-        _ => None,
-    }
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, Resource, UsageError};
 use crate::link::Phase;
 use crate::message::Message;
 use crate::session::Lent;
-use crate::wire::{PacketId, Property, Publish, QoS};
+use crate::wire::{PacketId, Properties, Property, PropertyId, Publish, QoS};
 
 impl Client<'_> {
     /// Sends a message. Above QoS 0 it gets an identifier, is kept until the server has it, and
@@ -126,8 +126,7 @@ impl Client<'_> {
         if V5 {
             self.server.check_message(message.qos, message.retain)?;
             // An identifier is the server's to set [MQTT-3.3.4-6].
-            let is_identifier = |p: &Property<'_>| matches!(p, Property::SubscriptionIdentifier(_));
-            if message.properties.iter().any(is_identifier) {
+            if Properties::from(message.properties).has(PropertyId::SubscriptionIdentifier) {
                 return Err(UsageError::Property.into());
             }
         }
@@ -190,11 +189,5 @@ impl Client<'_> {
 
 /// The topic alias that the application has chosen.
 fn alias_of(message: &Message<'_>) -> Option<u16> {
-    message
-        .properties
-        .iter()
-        .find_map(|property| match *property {
-            Property::TopicAlias(alias) => Some(alias),
-            _ => None,
-        })
+    Properties::from(message.properties).get(PropertyId::TopicAlias)
 }

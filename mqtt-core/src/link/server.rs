@@ -1,5 +1,7 @@
 use crate::error::UsageError;
-use crate::wire::{ConnAck, Filter, Property, QoS, has_wildcard, is_shared};
+use crate::wire::{
+    ConnAck, Filter, Properties, Property, PropertyId, QoS, has_wildcard, is_shared,
+};
 
 /// What the server said of itself in CONNACK.
 #[derive(Clone, Copy, Debug)]
@@ -30,24 +32,19 @@ impl Server {
     };
 
     pub(crate) fn new(connack: &ConnAck<'_>) -> Self {
-        let mut server = Self::UNLIMITED;
-        for property in connack.properties {
-            match property {
-                Property::ReceiveMaximum(number) => server.receive_maximum = number,
-                Property::MaximumPacketSize(size) => server.maximum_packet_size = size,
-                Property::ServerKeepAlive(seconds) => server.keep_alive = Some(seconds),
-                Property::TopicAliasMaximum(number) => server.topic_alias_maximum = number,
-                Property::MaximumQoS(qos) => server.maximum_qos = qos,
-                Property::RetainAvailable(yes) => server.retain = yes,
-                Property::WildcardSubscriptionAvailable(yes) => server.wildcards = yes,
-                Property::SubscriptionIdentifierAvailable(yes) => {
-                    server.subscription_identifiers = yes;
-                }
-                Property::SharedSubscriptionAvailable(yes) => server.shared = yes,
-                _ => {}
-            }
+        let said = &connack.properties;
+        let is_available = |id| said.get(id).unwrap_or(true);
+        Self {
+            receive_maximum: said.get(PropertyId::ReceiveMaximum).unwrap_or(u16::MAX),
+            maximum_packet_size: said.get(PropertyId::MaximumPacketSize).unwrap_or(u32::MAX),
+            keep_alive: said.get(PropertyId::ServerKeepAlive),
+            topic_alias_maximum: said.get(PropertyId::TopicAliasMaximum).unwrap_or(0),
+            maximum_qos: said.get(PropertyId::MaximumQoS).unwrap_or(QoS::ExactlyOnce),
+            retain: is_available(PropertyId::RetainAvailable),
+            wildcards: is_available(PropertyId::WildcardSubscriptionAvailable),
+            subscription_identifiers: is_available(PropertyId::SubscriptionIdentifierAvailable),
+            shared: is_available(PropertyId::SharedSubscriptionAvailable),
         }
-        server
     }
 
     pub(crate) fn check_message(&self, qos: QoS, retain: bool) -> Result<(), UsageError> {
@@ -71,12 +68,13 @@ impl Server {
         filters: &[Filter<'_>],
         properties: &[Property<'_>],
     ) -> Result<(), UsageError> {
-        let is_identifier = |p: &Property<'_>| matches!(p, Property::SubscriptionIdentifier(_));
+        let has_identifier =
+            || Properties::from(properties).has(PropertyId::SubscriptionIdentifier);
         if !self.wildcards && filters.iter().any(|f| has_wildcard(f.topic)) {
             Err(UsageError::WildcardNotAvailable)
         } else if !self.shared && filters.iter().any(|f| is_shared(f.topic)) {
             Err(UsageError::SharedNotAvailable)
-        } else if !self.subscription_identifiers && properties.iter().any(is_identifier) {
+        } else if !self.subscription_identifiers && has_identifier() {
             Err(UsageError::SubscriptionIdentifierNotAvailable)
         } else {
             Ok(())

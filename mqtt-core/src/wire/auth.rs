@@ -1,9 +1,9 @@
 use super::ack::put_code_and_properties;
 use super::frame::Body;
-use super::property::{Place, properties};
+use super::property::{Place, PropertyId, properties};
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{DecodeError, EncodeError, PacketType, Properties, Property, ReasonCode, Version};
+use super::{DecodeError, EncodeError, PacketType, Properties, ReasonCode, Version};
 
 /// AUTH: a step of an extended authentication; 5.0 only.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,9 +34,8 @@ impl<'a> Auth<'a> {
 
     /// The short form of a success needs no method, everything else does (3.15.2.2.2).
     fn has_method(&self) -> bool {
-        let method = |property| matches!(property, Property::AuthenticationMethod(_));
         self.code == ReasonCode::Success && self.properties.is_empty()
-            || self.properties.iter().any(method)
+            || self.properties.has(PropertyId::AuthenticationMethod)
     }
 }
 

@@ -1,6 +1,6 @@
 use core::fmt;
 use core::iter::FusedIterator;
-use core::slice;
+use core::mem;
 
 use super::property::Property;
 use super::reader::Reader;
@@ -69,6 +69,32 @@ impl<'a, T> List<'a, T> {
         }
     }
 
+    /// Takes the first element off, in the form that the caller gives it.
+    pub(super) fn pop<E>(
+        &mut self,
+        read: impl FnOnce(&mut Reader<'a>) -> E,
+        item: impl FnOnce(&'a T) -> E,
+    ) -> Option<E> {
+        match &mut self.0 {
+            Repr::Raw([]) => None,
+            Repr::Raw(raw) => {
+                // These bytes were read when the packet was decoded, so they are read now.
+                let mut r = Reader::new(raw, Version::NEWEST);
+                let element = read(&mut r);
+                *raw = r.rest();
+                Some(element)
+            }
+            Repr::Items(first, second) => {
+                if first.is_empty() {
+                    *first = mem::take(second);
+                }
+                let (element, rest) = first.split_first()?;
+                *first = rest;
+                Some(item(element))
+            }
+        }
+    }
+
     /// The bytes of a received list.
     pub(crate) const fn raw(&self) -> Option<&'a [u8]> {
         match self.0 {
@@ -81,19 +107,8 @@ impl<'a, T> List<'a, T> {
 impl<'a, T: Element<'a>> List<'a, T> {
     /// The elements, in order.
     #[must_use]
-    pub fn iter(&self) -> Iter<'a, T> {
-        match self.0 {
-            Repr::Raw(raw) => Iter {
-                raw,
-                first: [].iter(),
-                second: [].iter(),
-            },
-            Repr::Items(first, second) => Iter {
-                raw: &[],
-                first: first.iter(),
-                second: second.iter(),
-            },
-        }
+    pub const fn iter(&self) -> Iter<'a, T> {
+        Iter(*self)
     }
 
     /// The length of the elements as they stand in a packet.
@@ -113,7 +128,9 @@ impl<'a, T: Element<'a>> List<'a, T> {
     pub(super) fn put(&self, out: &mut Writer<'_>) {
         match self.0 {
             Repr::Raw(raw) => out.bytes(raw),
-            Repr::Items(..) => self.iter().for_each(|element| element.put(out)),
+            Repr::Items(first, second) => {
+                first.iter().chain(second).for_each(|item| item.put(out));
+            }
         }
     }
 }
@@ -178,28 +195,20 @@ impl<'a, T: Element<'a>> IntoIterator for &List<'a, T> {
 }
 
 /// Iterates over a [`List`].
-#[derive(Clone, Debug)]
-pub struct Iter<'a, T> {
-    raw: &'a [u8],
-    first: slice::Iter<'a, T>,
-    second: slice::Iter<'a, T>,
+#[derive(Clone)]
+pub struct Iter<'a, T>(List<'a, T>);
+
+impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for Iter<'a, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Iter").field(&self.0).finish()
+    }
 }
 
 impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        if let Some(item) = self.first.next().or_else(|| self.second.next()) {
-            return Some(*item);
-        }
-        if self.raw.is_empty() {
-            return None;
-        }
-        // These bytes were read when the packet was decoded, so they are read now.
-        let mut r = Reader::new(self.raw, Version::NEWEST);
-        let item = T::read(&mut r);
-        self.raw = r.rest();
-        Some(item)
+        self.0.pop(T::read, |item| *item)
     }
 }
 

@@ -53,6 +53,7 @@ pub(crate) use frame::{Body, encoded_len, packet_len, write};
 pub use frame::{FixedHeader, MAX_REMAINING_LENGTH, PacketType};
 pub use list::{Element, Iter, List};
 pub use packet::Packet;
+pub(crate) use property::PropertyId;
 pub use property::{Properties, Property};
 pub use publish::Publish;
 pub(crate) use publish::head_len;

@@ -2,6 +2,7 @@ use super::list::{List, Sealed};
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, MAX_REMAINING_LENGTH, QoS};
+use crate::V5;
 
 /// The properties of a packet, in order, with any number of user properties.
 pub type Properties<'a> = List<'a, Property<'a>>;
@@ -16,42 +17,53 @@ macro_rules! properties {
         pub enum Property<'a> {
             $($(#[$doc])* $name($type) = $id,)*
             /// A name and a value that mean what the application wants.
-            UserProperty(&'a str, &'a str) = USER_PROPERTY,
+            UserProperty(&'a str, &'a str) = 38,
         }
 
-        impl<'a> Property<'a> {
-            const fn id(&self) -> u8 {
-                match self {
-                    $(Self::$name(_) => $id,)*
-                    Self::UserProperty(..) => USER_PROPERTY,
-                }
-            }
+        /// The identifier of a property.
+        #[derive(Clone, Copy)]
+        #[expect(dead_code, reason = "the client looks for some of them only")]
+        #[repr(u8)]
+        pub(crate) enum PropertyId {
+            $($name = $id,)*
+            UserProperty = 38,
+        }
 
-            fn from_value(id: u8, value: &Value<'a>) -> Self {
-                match id {
-                    $($id => Self::$name(<$type>::from(value)),)*
-                    _ => Self::UserProperty(value.text, value.second),
-                }
+        impl<'a> From<Property<'a>> for Field<'a> {
+            fn from(property: Property<'a>) -> Self {
+                let (id, value) = match property {
+                    $(Property::$name(value) => ($id, value.into()),)*
+                    Property::UserProperty(name, value) => (38, Value::Pair(name, value)),
+                };
+                Self { id, value }
             }
         }
 
-        const PLACES: [u16; 43] = {
-            let mut places = [0; 43];
-            $(places[$id] = $places;)*
-            places[USER_PROPERTY as usize] = u16::MAX;
-            places
-        };
+        impl<'a> From<Field<'a>> for Property<'a> {
+            fn from(Field { id, value }: Field<'a>) -> Self {
+                match (id, value) {
+                    $(($id, value) => Self::$name(value.into()),)*
+                    (_, Value::Pair(name, value)) => Self::UserProperty(name, value),
+                    _ => Self::UserProperty("", ""),
+                }
+            }
+        }
 
         const KINDS: [Option<Kind>; 43] = {
             let mut kinds = [None; 43];
             $(kinds[$id] = Some(Kind::$kind);)*
-            kinds[USER_PROPERTY as usize] = Some(Kind::Pair);
+            kinds[38] = Some(Kind::Pair);
             kinds
+        };
+
+        const PLACES: [u16; 43] = {
+            let mut places = [0; 43];
+            $(places[$id] = $places;)*
+            places[38] = u16::MAX;
+            places
         };
     };
 }
-
-const USER_PROPERTY: u8 = 38;
 
 const CONNECT: u16 = Place::Connect as u16;
 const CONNACK: u16 = Place::ConnAck as u16;
@@ -64,7 +76,7 @@ const AUTH: u16 = Place::Auth as u16;
 
 properties! {
     /// True if the payload is UTF-8 text, false if it is unspecified bytes.
-    1: Byte PayloadFormatIndicator(bool) in PUBLISH | WILL;
+    1: Flag PayloadFormatIndicator(bool) in PUBLISH | WILL;
     /// Seconds after which an undelivered message is dropped.
     2: FourBytes MessageExpiryInterval(u32) in PUBLISH | WILL;
     /// What the payload is, such as a MIME type.
@@ -86,11 +98,11 @@ properties! {
     /// Data of the authentication method.
     22: Binary AuthenticationData(&'a [u8]) in CONNECT | CONNACK | AUTH;
     /// False asks the server to leave out reason strings and user properties.
-    23: Byte RequestProblemInformation(bool) in CONNECT;
+    23: Flag RequestProblemInformation(bool) in CONNECT;
     /// Seconds by which the will is delayed.
     24: FourBytes WillDelayInterval(u32) in WILL;
     /// True asks the server for [`Self::ResponseInformation`].
-    25: Byte RequestResponseInformation(bool) in CONNECT;
+    25: Flag RequestResponseInformation(bool) in CONNECT;
     /// From which the client forms its response topics.
     26: String ResponseInformation(&'a str) in CONNACK;
     /// Another server to use.
@@ -98,32 +110,35 @@ properties! {
     /// A reason for people to read.
     31: String ReasonString(&'a str) in CONNACK | ACK | DISCONNECT | AUTH;
     /// How many QoS 1 and 2 messages the sender of this is willing to have in flight; not 0.
-    33: TwoBytes ReceiveMaximum(u16) in CONNECT | CONNACK;
+    33: TwoBytesNotZero ReceiveMaximum(u16) in CONNECT | CONNACK;
     /// The highest topic alias that the sender of this accepts.
     34: TwoBytes TopicAliasMaximum(u16) in CONNECT | CONNACK;
     /// A number, not 0, that stands for the topic.
-    35: TwoBytes TopicAlias(u16) in PUBLISH;
+    35: TwoBytesNotZero TopicAlias(u16) in PUBLISH;
     /// The highest QoS that the server accepts: 0 or 1.
-    36: Byte MaximumQoS(QoS) in CONNACK;
+    36: Flag MaximumQoS(QoS) in CONNACK;
     /// False if the server has no retained messages.
-    37: Byte RetainAvailable(bool) in CONNACK;
+    37: Flag RetainAvailable(bool) in CONNACK;
     /// The largest packet, in bytes, that the sender of this accepts; not 0.
-    39: FourBytes MaximumPacketSize(u32) in CONNECT | CONNACK;
+    39: FourBytesNotZero MaximumPacketSize(u32) in CONNECT | CONNACK;
     /// False if the server has no wildcard subscriptions.
-    40: Byte WildcardSubscriptionAvailable(bool) in CONNACK;
+    40: Flag WildcardSubscriptionAvailable(bool) in CONNACK;
     /// False if the server has no subscription identifiers.
-    41: Byte SubscriptionIdentifierAvailable(bool) in CONNACK;
+    41: Flag SubscriptionIdentifierAvailable(bool) in CONNACK;
     /// False if the server has no shared subscriptions.
-    42: Byte SharedSubscriptionAvailable(bool) in CONNACK;
+    42: Flag SharedSubscriptionAvailable(bool) in CONNACK;
 }
 
-/// The data types of properties, in the words of the standard (1.5).
-#[derive(Clone, Copy)]
+/// The data types of properties.
+#[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    /// 0 or 1, for all that there are.
-    Byte,
+    /// A byte that is 0 or 1.
+    Flag,
     TwoBytes,
+    TwoBytesNotZero,
     FourBytes,
+    FourBytesNotZero,
+    /// A variable byte integer that is not 0.
     VariableBytes,
     String,
     /// A string that is a topic name.
@@ -132,130 +147,170 @@ enum Kind {
     Pair,
 }
 
-/// A value of any of these types.
-#[derive(Default)]
-struct Value<'a> {
-    number: u32,
-    text: &'a str,
-    second: &'a str,
-    bytes: &'a [u8],
+/// A property as it stands in a packet: an identifier, and a value of its type.
+struct Field<'a> {
+    id: u8,
+    value: Value<'a>,
 }
 
-impl From<&Value<'_>> for bool {
-    fn from(value: &Value<'_>) -> Self {
-        value.number != 0
+fn kind(id: u8) -> Option<Kind> {
+    *KINDS.get(usize::from(id))?
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Value<'a> {
+    Number(u32),
+    Text(&'a str),
+    Binary(&'a [u8]),
+    Pair(&'a str, &'a str),
+}
+
+impl<'a> Field<'a> {
+    fn read(r: &mut Reader<'a>) -> Self {
+        let id = r.u8();
+        let kind = kind(id);
+        let value = match kind {
+            Some(Kind::Flag) => Value::Number(r.u8().into()),
+            Some(Kind::TwoBytes | Kind::TwoBytesNotZero) => Value::Number(r.u16().into()),
+            Some(Kind::FourBytes | Kind::FourBytesNotZero) => Value::Number(r.u32()),
+            Some(Kind::VariableBytes) => Value::Number(r.var_int()),
+            Some(Kind::String) => Value::Text(r.string()),
+            Some(Kind::Topic) => Value::Text(r.topic_name()),
+            Some(Kind::Binary) => Value::Binary(r.binary()),
+            Some(Kind::Pair) => Value::Pair(r.string(), r.string()),
+            None => {
+                r.fail(DecodeError::PropertyNotAllowed);
+                Value::Number(0)
+            }
+        };
+        if !value.is_in_range(kind) {
+            r.fail(if id == PropertyId::TopicAlias as u8 {
+                DecodeError::TopicAlias
+            } else {
+                DecodeError::PropertyValue
+            });
+        }
+        Self { id, value }
     }
-}
 
-impl From<&Value<'_>> for QoS {
-    fn from(value: &Value<'_>) -> Self {
-        if value.number == 0 {
-            Self::AtMostOnce
-        } else {
-            Self::AtLeastOnce
+    fn put(&self, out: &mut Writer<'_>) {
+        let kind = kind(self.id);
+        out.require(self.value.is_in_range(kind), EncodeError::PropertyValue);
+        out.u8(self.id);
+        match self.value {
+            Value::Number(number) => {
+                let [.., high, low] = number.to_be_bytes();
+                match kind {
+                    Some(Kind::Flag) => out.u8(low),
+                    Some(Kind::TwoBytes | Kind::TwoBytesNotZero) => out.bytes(&[high, low]),
+                    Some(Kind::VariableBytes) => out.var_int(number),
+                    _ => out.u32(number),
+                }
+            }
+            Value::Text(topic) if kind == Some(Kind::Topic) => out.topic_name(topic),
+            Value::Text(text) => out.string(text),
+            Value::Binary(data) => out.binary(data),
+            Value::Pair(name, value) => {
+                out.string(name);
+                out.string(value);
+            }
         }
     }
 }
 
-impl From<&Value<'_>> for u16 {
-    fn from(value: &Value<'_>) -> Self {
-        let [.., high, low] = value.number.to_be_bytes();
-        Self::from_be_bytes([high, low])
+impl Value<'_> {
+    const fn is_in_range(&self, kind: Option<Kind>) -> bool {
+        let Self::Number(number) = *self else {
+            return true;
+        };
+        match kind {
+            Some(Kind::Flag) => number <= 1,
+            Some(Kind::TwoBytesNotZero | Kind::FourBytesNotZero) => number != 0,
+            Some(Kind::VariableBytes) => number != 0 && number <= MAX_REMAINING_LENGTH,
+            _ => true,
+        }
     }
 }
 
-impl From<&Value<'_>> for u32 {
-    fn from(value: &Value<'_>) -> Self {
-        value.number
-    }
+/// Each type of values has one form only, so that what is not of that form is nothing.
+macro_rules! values {
+    ($($type:ty: $value:ident => $into:expr, $form:pat => $from:expr;)*) => {
+        $(
+            impl<'a> From<$type> for Value<'a> {
+                fn from($value: $type) -> Self {
+                    $into
+                }
+            }
+
+            impl<'a> From<Value<'a>> for $type {
+                fn from(value: Value<'a>) -> Self {
+                    match value {
+                        $form => $from,
+                        _ => Self::default(),
+                    }
+                }
+            }
+        )*
+    };
 }
 
-impl<'a> From<&Value<'a>> for &'a str {
-    fn from(value: &Value<'a>) -> Self {
-        value.text
-    }
-}
-
-impl<'a> From<&Value<'a>> for &'a [u8] {
-    fn from(value: &Value<'a>) -> Self {
-        value.bytes
-    }
+values! {
+    bool: flag => Self::Number(flag.into()), Value::Number(number) => number != 0;
+    u16: number => Self::Number(number.into()),
+        Value::Number(number) => Self::try_from(number).unwrap_or(Self::MAX);
+    u32: number => Self::Number(number), Value::Number(number) => number;
+    QoS: qos => Self::Number(qos as u32), Value::Number(1) => Self::AtLeastOnce;
+    &'a str: text => Self::Text(text), Value::Text(text) => text;
+    &'a [u8]: data => Self::Binary(data), Value::Binary(data) => data;
 }
 
 impl<'a> Sealed<'a> for Property<'a> {
     fn read(r: &mut Reader<'a>) -> Self {
-        let id = r.u8();
-        let mut value = Value::default();
-        match KINDS.get(usize::from(id)).copied().flatten() {
-            Some(Kind::Byte) => {
-                value.number = r.u8().into();
-                r.require(value.number <= 1, DecodeError::PropertyValue);
-            }
-            Some(Kind::TwoBytes) => value.number = r.u16().into(),
-            Some(Kind::FourBytes) => value.number = r.u32(),
-            Some(Kind::VariableBytes) => value.number = r.var_int(),
-            Some(Kind::String) => value.text = r.string(),
-            Some(Kind::Topic) => value.text = r.topic_name(),
-            Some(Kind::Binary) => value.bytes = r.binary(),
-            Some(Kind::Pair) => {
-                value.text = r.string();
-                value.second = r.string();
-            }
-            None => r.fail(DecodeError::PropertyNotAllowed),
-        }
-        let property = Self::from_value(id, &value);
-        match property {
-            Self::TopicAlias(0) => r.fail(DecodeError::TopicAlias),
-            Self::SubscriptionIdentifier(0)
-            | Self::ReceiveMaximum(0)
-            | Self::MaximumPacketSize(0) => r.fail(DecodeError::PropertyValue),
-            _ => {}
-        }
-        property
+        Field::read(r).into()
     }
 
     fn put(&self, out: &mut Writer<'_>) {
-        let value = EncodeError::PropertyValue;
-        out.u8(self.id());
-        match *self {
-            Self::PayloadFormatIndicator(flag)
-            | Self::RequestProblemInformation(flag)
-            | Self::RequestResponseInformation(flag)
-            | Self::RetainAvailable(flag)
-            | Self::WildcardSubscriptionAvailable(flag)
-            | Self::SubscriptionIdentifierAvailable(flag)
-            | Self::SharedSubscriptionAvailable(flag) => out.u8(flag.into()),
-            Self::MessageExpiryInterval(seconds)
-            | Self::SessionExpiryInterval(seconds)
-            | Self::WillDelayInterval(seconds) => out.u32(seconds),
-            Self::ContentType(text)
-            | Self::AssignedClientIdentifier(text)
-            | Self::AuthenticationMethod(text)
-            | Self::ResponseInformation(text)
-            | Self::ServerReference(text)
-            | Self::ReasonString(text) => out.string(text),
-            Self::ResponseTopic(topic) => out.topic_name(topic),
-            Self::CorrelationData(data) | Self::AuthenticationData(data) => out.binary(data),
-            Self::SubscriptionIdentifier(id) => {
-                out.require(id != 0 && id <= MAX_REMAINING_LENGTH, value);
-                out.var_int(id);
+        Field::from(*self).put(out);
+    }
+}
+
+impl<'a> Properties<'a> {
+    /// Takes the first property off, as it stands in a packet.
+    fn pop_field(&mut self) -> Option<Field<'a>> {
+        self.pop(Field::read, |property| (*property).into())
+    }
+
+    /// How many bytes stand before the first property of this identifier in a received list, and
+    /// how many from there on.
+    pub(super) fn position(mut self, id: PropertyId) -> Option<(usize, usize)> {
+        let len = self.raw()?.len();
+        loop {
+            let from = self.raw()?.len();
+            if self.pop_field()?.id == id as u8 {
+                return Some((len - from, from));
             }
-            Self::ServerKeepAlive(number) | Self::TopicAliasMaximum(number) => out.u16(number),
-            Self::ReceiveMaximum(number) | Self::TopicAlias(number) => {
-                out.require(number != 0, value);
-                out.u16(number);
-            }
-            Self::MaximumQoS(qos) => {
-                out.require(qos != QoS::ExactlyOnce, value);
-                out.u8(qos as u8);
-            }
-            Self::UserProperty(name, text) => {
-                out.string(name);
-                out.string(text);
-            }
-            Self::MaximumPacketSize(size) => {
-                out.require(size != 0, value);
-                out.u32(size);
+        }
+    }
+
+    /// The value of the first property of this identifier.
+    pub(crate) fn get<T: From<Value<'a>>>(&self, id: PropertyId) -> Option<T> {
+        self.find(id).map(T::from)
+    }
+
+    /// True if there is a property of this identifier.
+    pub(crate) fn has(&self, id: PropertyId) -> bool {
+        self.find(id).is_some()
+    }
+
+    fn find(&self, id: PropertyId) -> Option<Value<'a>> {
+        if !V5 {
+            return None;
+        }
+        let mut list = *self;
+        loop {
+            let field = list.pop_field()?;
+            if field.id == id as u8 {
+                return Some(field.value);
             }
         }
     }
@@ -318,22 +373,16 @@ impl Checker {
         Self { place, seen: 0 }
     }
 
-    fn admit(&mut self, property: &Property<'_>) -> Result<(), Fault> {
-        let id = property.id();
-        if PLACES
-            .get(usize::from(id))
-            .is_none_or(|places| places & self.place as u16 == 0)
-        {
+    fn admit(&mut self, id: u8) -> Result<(), Fault> {
+        let places = PLACES.get(usize::from(id)).copied().unwrap_or(0);
+        if places & self.place as u16 == 0 {
             return Err(Fault::NotAllowed);
         }
         let bit = 1 << id;
-        let repeatable = match property {
-            Property::UserProperty(..) => true,
-            // A message carries one for each subscription that it matched [MQTT-3.3.4-4].
-            Property::SubscriptionIdentifier(_) => matches!(self.place, Place::Publish),
-            _ => false,
-        };
-        if self.seen & bit != 0 && !repeatable {
+        // A message carries one for each subscription that it matched [MQTT-3.3.4-4].
+        let is_repeatable = id == PropertyId::UserProperty as u8
+            || id == PropertyId::SubscriptionIdentifier as u8 && self.place == Place::Publish;
+        if self.seen & bit != 0 && !is_repeatable {
             return Err(Fault::Repeated);
         }
         self.seen |= bit;
@@ -358,8 +407,8 @@ pub(super) fn properties<'a>(r: &mut Reader<'a>, place: Place) -> Properties<'a>
     let mut list = Reader::new(raw, r.version);
     let mut checker = Checker::new(place);
     while !list.is_empty() {
-        let property = Property::read(&mut list);
-        if let Err(fault) = checker.admit(&property) {
+        let field = Field::read(&mut list);
+        if let Err(fault) = checker.admit(field.id) {
             list.fail(fault.into());
         }
     }
@@ -379,16 +428,22 @@ pub(super) fn put_properties(properties: &Properties<'_>, place: Place, out: &mu
     }
     let mut count = out.count_part();
     let mut checker = Checker::new(place);
-    for property in properties {
-        if let Err(fault) = checker.admit(&property) {
+    let mut list = *properties;
+    while let Some(field) = list.pop_field() {
+        if let Err(fault) = checker.admit(field.id) {
             count.require(false, fault.into());
         }
-        property.put(&mut count);
+        field.put(&mut count);
     }
     if let Err(fault) = checker.finish() {
         count.require(false, fault.into());
     }
     // A length beyond u32 also exceeds the packet's limit, which the caller checks.
     out.var_int(u32::try_from(count.len()).unwrap_or(u32::MAX));
-    out.part(&count, |out| properties.put(out));
+    out.part(&count, |out| {
+        let mut list = *properties;
+        while let Some(field) = list.pop_field() {
+            field.put(out);
+        }
+    });
 }

@@ -1,10 +1,8 @@
 use super::frame::Body;
-use super::property::{Place, properties, put_properties};
+use super::property::{Place, PropertyId, properties, put_properties};
 use super::reader::{Reader, var_int_prefix};
 use super::writer::Writer;
-use super::{
-    DecodeError, EncodeError, PacketId, PacketType, Properties, Property, QoS, TopicName, Version,
-};
+use super::{DecodeError, EncodeError, PacketId, PacketType, Properties, QoS, TopicName, Version};
 
 /// PUBLISH: a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -77,10 +75,7 @@ impl<'a> Publish<'a> {
     }
 
     pub(crate) fn topic_alias(&self) -> Option<u16> {
-        self.properties.iter().find_map(|property| match property {
-            Property::TopicAlias(alias) => Some(alias),
-            _ => None,
-        })
+        self.properties.get(PropertyId::TopicAlias)
     }
 }
 

@@ -4,10 +4,10 @@
 //! so that its length in memory is known.
 
 use super::frame::{Body, FixedHeader, MAX_REMAINING_LENGTH};
-use super::list::Sealed;
-use super::reader::{Reader, var_int_len, var_int_prefix};
+use super::property::PropertyId;
+use super::reader::{var_int_len, var_int_prefix};
 use super::writer::Writer;
-use super::{EncodeError, PacketId, PacketType, Property, Publish, Version, head_len, packet_len};
+use super::{EncodeError, PacketId, PacketType, Publish, Version, head_len, packet_len};
 use crate::buffers::shift;
 
 /// A PUBLISH that is not all there is to it.
@@ -109,29 +109,14 @@ pub(crate) fn decode_stored(stored: &[u8], version: Version) -> Option<Publish<'
     Some(Publish { topic, ..publish })
 }
 
-/// The properties before the first that `is_it` in a PUBLISH, and those from there on.
-fn split_properties<'a>(
-    publish: &Publish<'a>,
-    is_it: impl Fn(Property<'a>) -> bool,
-) -> Option<(&'a [u8], &'a [u8])> {
-    let raw = publish.properties.raw()?;
-    let mut r = Reader::new(raw, Version::NEWEST);
-    while !r.is_empty() {
-        let from = r.len();
-        if is_it(Property::read(&mut r)) {
-            return raw.split_at_checked(raw.len() - from);
-        }
-    }
-    None
-}
-
 /// Where the seconds of the Message Expiry Interval stand in a PUBLISH.
 pub(crate) fn expiry_at(packet: &[u8]) -> Option<usize> {
     let (publish, _) = decode_head(packet, Version::NEWEST)?;
-    let is_it = |property| matches!(property, Property::MessageExpiryInterval(_));
-    let (_, from) = split_properties(&publish, is_it)?;
+    let (_, from) = publish
+        .properties
+        .position(PropertyId::MessageExpiryInterval)?;
     // Only the payload comes after the properties.
-    let at = packet.len() - publish.payload.len() - from.len();
+    let at = packet.len() - publish.payload.len() - from;
     Some(at + 1)
 }
 
@@ -145,9 +130,8 @@ pub(crate) fn remove_alias(stored: &mut [u8]) -> Option<usize> {
     let start = head_start(stored);
     let packet = stored.get(start..)?;
     let (publish, payload_len) = decode_head(packet, Version::NEWEST)?;
-    let is_it = |property| matches!(property, Property::TopicAlias(_));
-    let (before, from) = split_properties(&publish, is_it)?;
-    let (before, after) = (before.len(), from.len().checked_sub(ALIAS_LEN)?);
+    let (before, from) = publish.properties.position(PropertyId::TopicAlias)?;
+    let after = from.checked_sub(ALIAS_LEN)?;
     let (first, id) = (
         publish.first_byte(),
         publish.packet_id.map_or(0, PacketId::get),
@@ -189,7 +173,7 @@ pub(crate) fn remove_alias(stored: &mut [u8]) -> Option<usize> {
 #[cfg(all(test, feature = "v5"))]
 mod tests {
     use super::super::frame::{encoded_len, write};
-    use super::super::{List, Packet, QoS};
+    use super::super::{List, Packet, Property, QoS};
     use super::*;
     use proptest::prelude::*;
     use std::vec;

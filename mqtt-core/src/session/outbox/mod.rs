@@ -8,7 +8,7 @@ use super::slots::{Index, Slot, Slots, State};
 use crate::V5;
 use crate::error::{Error, Resource, UsageError};
 use crate::wire::{
-    self, Body, Envelope, PacketId, PacketType, Property, Publish, QoS, Version, decode_stored,
+    self, Body, Envelope, PacketId, PacketType, PropertyId, Publish, QoS, Version, decode_stored,
     expiry_at, has_alias, head, head_start, is_enveloped, packet_len, remove_alias,
 };
 
@@ -282,14 +282,10 @@ impl<'b> Outbox<'b> {
         if !V5 {
             return;
         }
-        let interval = publish
+        if let Some(interval) = publish
             .properties
-            .iter()
-            .find_map(|property| match property {
-                Property::MessageExpiryInterval(seconds) => Some(seconds),
-                _ => None,
-            });
-        if let Some(interval) = interval {
+            .get::<u32>(PropertyId::MessageExpiryInterval)
+        {
             // Both seconds are rounded down: this one is surely over.
             let expiry = now.saturating_add(interval).saturating_add(1);
             self.slots.set_expiry(index, expiry);
