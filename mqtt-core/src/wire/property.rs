@@ -426,24 +426,17 @@ pub(super) fn put_properties(properties: &Properties<'_>, place: Place, out: &mu
     if !out.version.is_v5() {
         return out.require(properties.is_empty(), EncodeError::Version);
     }
-    let mut count = out.count_part();
+    let start = out.len();
     let mut checker = Checker::new(place);
     let mut list = *properties;
     while let Some(field) = list.pop_field() {
         if let Err(fault) = checker.admit(field.id) {
-            count.require(false, fault.into());
+            out.fail(fault.into());
         }
-        field.put(&mut count);
+        field.put(out);
     }
     if let Err(fault) = checker.finish() {
-        count.require(false, fault.into());
+        out.fail(fault.into());
     }
-    // A length beyond u32 also exceeds the packet's limit, which the caller checks.
-    out.var_int(u32::try_from(count.len()).unwrap_or(u32::MAX));
-    out.part(&count, |out| {
-        let mut list = *properties;
-        while let Some(field) = list.pop_field() {
-            field.put(out);
-        }
-    });
+    out.insert_len(start);
 }

@@ -11,7 +11,7 @@ use core::num::NonZeroU16;
 use nom::IResult;
 use nom::bytes::complete::take;
 
-use super::{DecodeError, List, PacketId, TopicError, TopicName, Version};
+use super::{DecodeError, List, PacketId, TopicError, TopicFilter, TopicName, Version};
 
 pub(crate) struct Reader<'a> {
     /// The version to read in; CONNECT names its own.
@@ -129,6 +129,14 @@ impl<'a> Reader<'a> {
             Ok(_) => {}
             Err(TopicError::NulCharacter) => self.fail(DecodeError::NulCharacter),
             Err(_) => self.fail(DecodeError::TopicName),
+        }
+    }
+
+    pub(super) fn require_topic_filter(&mut self, filter: &str) {
+        match TopicFilter::new(filter) {
+            Ok(_) => {}
+            Err(TopicError::NulCharacter) => self.fail(DecodeError::NulCharacter),
+            Err(_) => self.fail(DecodeError::TopicFilter),
         }
     }
 

@@ -127,17 +127,6 @@ reason_codes! {
     WildcardSubscriptionsNotSupported = 0xA2, "wildcard subscriptions not supported";
 }
 
-/// A set of reason codes, one bit each: the eight below 0x80, then 0x80 and up.
-const fn set(codes: &[ReasonCode]) -> u64 {
-    let mut set = 0;
-    let mut at = 0;
-    while at < codes.len() {
-        set |= codes[at].bit();
-        at += 1;
-    }
-    set
-}
-
 impl ReasonCode {
     /// True for 0x80 and above: the operation failed.
     #[must_use]
@@ -146,170 +135,35 @@ impl ReasonCode {
     }
 
     /// True if only a server gives this reason in a DISCONNECT (table 3-10).
-    pub(crate) const fn is_disconnect_of_server(self) -> bool {
-        let of_client = set(&[
-            Self::Success,
-            Self::DisconnectWithWill,
-            Self::UnspecifiedError,
-            Self::MalformedPacket,
-            Self::ProtocolError,
-            Self::ImplementationSpecificError,
-            Self::TopicNameInvalid,
-            Self::ReceiveMaximumExceeded,
-            Self::TopicAliasInvalid,
-            Self::PacketTooLarge,
-            Self::MessageRateTooHigh,
-            Self::QuotaExceeded,
-            Self::AdministrativeAction,
-            Self::PayloadFormatInvalid,
-        ]);
-        of_client & self.bit() == 0
-    }
-
-    const fn bit(self) -> u64 {
-        1 << match self {
-            Self::Success => 0,
-            Self::GrantedQoS1 => 1,
-            Self::GrantedQoS2 => 2,
-            Self::DisconnectWithWill => 3,
-            Self::NoMatchingSubscribers => 4,
-            Self::NoSubscriptionExisted => 5,
-            Self::ContinueAuthentication => 6,
-            Self::ReAuthenticate => 7,
-            error => 8 + (error as u8 & 0x7F),
-        }
+    pub(crate) fn is_disconnect_of_server(self) -> bool {
+        !DISCONNECT_OF_CLIENT.contains(&self)
     }
 
     /// True if `packet` may carry this code in `version`.
-    pub(super) const fn fits(self, packet: PacketType, version: Version) -> bool {
-        use ReasonCode as R;
-        const CONNACK_V3: u64 = set(&[
-            R::Success,
-            R::UnsupportedProtocolVersion,
-            R::ClientIdentifierNotValid,
-            R::ServerUnavailable,
-            R::BadUserNameOrPassword,
-            R::NotAuthorized,
-        ]);
-        const CONNACK: u64 = CONNACK_V3
-            | set(&[
-                R::UnspecifiedError,
-                R::MalformedPacket,
-                R::ProtocolError,
-                R::ImplementationSpecificError,
-                R::ServerBusy,
-                R::Banned,
-                R::BadAuthenticationMethod,
-                R::TopicNameInvalid,
-                R::PacketTooLarge,
-                R::QuotaExceeded,
-                R::PayloadFormatInvalid,
-                R::RetainNotSupported,
-                R::QoSNotSupported,
-                R::UseAnotherServer,
-                R::ServerMoved,
-                R::ConnectionRateExceeded,
-            ]);
-        const PUBACK: u64 = set(&[
-            R::Success,
-            R::NoMatchingSubscribers,
-            R::UnspecifiedError,
-            R::ImplementationSpecificError,
-            R::NotAuthorized,
-            R::TopicNameInvalid,
-            R::PacketIdentifierInUse,
-            R::QuotaExceeded,
-            R::PayloadFormatInvalid,
-        ]);
-        const PUBREL: u64 = set(&[R::Success, R::PacketIdentifierNotFound]);
-        const SUBACK_V3: u64 = set(&[
-            R::Success,
-            R::GrantedQoS1,
-            R::GrantedQoS2,
-            R::UnspecifiedError,
-        ]);
-        const SUBACK: u64 = SUBACK_V3
-            | set(&[
-                R::ImplementationSpecificError,
-                R::NotAuthorized,
-                R::TopicFilterInvalid,
-                R::PacketIdentifierInUse,
-                R::QuotaExceeded,
-                R::SharedSubscriptionsNotSupported,
-                R::SubscriptionIdentifiersNotSupported,
-                R::WildcardSubscriptionsNotSupported,
-            ]);
-        const UNSUBACK: u64 = set(&[
-            R::Success,
-            R::NoSubscriptionExisted,
-            R::UnspecifiedError,
-            R::ImplementationSpecificError,
-            R::NotAuthorized,
-            R::TopicFilterInvalid,
-            R::PacketIdentifierInUse,
-        ]);
-        const DISCONNECT: u64 = set(&[
-            R::Success,
-            R::DisconnectWithWill,
-            R::UnspecifiedError,
-            R::MalformedPacket,
-            R::ProtocolError,
-            R::ImplementationSpecificError,
-            R::NotAuthorized,
-            R::ServerBusy,
-            R::ServerShuttingDown,
-            R::BadAuthenticationMethod,
-            R::KeepAliveTimeout,
-            R::SessionTakenOver,
-            R::TopicFilterInvalid,
-            R::TopicNameInvalid,
-            R::ReceiveMaximumExceeded,
-            R::TopicAliasInvalid,
-            R::PacketTooLarge,
-            R::MessageRateTooHigh,
-            R::QuotaExceeded,
-            R::AdministrativeAction,
-            R::PayloadFormatInvalid,
-            R::RetainNotSupported,
-            R::QoSNotSupported,
-            R::UseAnotherServer,
-            R::ServerMoved,
-            R::SharedSubscriptionsNotSupported,
-            R::ConnectionRateExceeded,
-            R::MaximumConnectTime,
-            R::SubscriptionIdentifiersNotSupported,
-            R::WildcardSubscriptionsNotSupported,
-        ]);
-        const AUTH: u64 = set(&[R::Success, R::ContinueAuthentication, R::ReAuthenticate]);
-
-        let v5 = version.is_v5();
-        let fitting = match packet {
-            PacketType::ConnAck if v5 => CONNACK,
-            PacketType::ConnAck => CONNACK_V3,
-            PacketType::SubAck if v5 => SUBACK,
+    pub(super) fn fits(self, packet: PacketType, version: Version) -> bool {
+        let is_v5 = version.is_v5();
+        let fitting: &[Self] = match packet {
+            PacketType::ConnAck if is_v5 => CONNACK,
+            PacketType::ConnAck => &CONNACK_V3,
+            PacketType::SubAck if is_v5 => SUBACK,
             PacketType::SubAck => SUBACK_V3,
-            _ if !v5 => Self::Success.bit(),
+            _ if !is_v5 => &[Self::Success],
             PacketType::PubAck | PacketType::PubRec => PUBACK,
             PacketType::PubRel | PacketType::PubComp => PUBREL,
             PacketType::UnsubAck => UNSUBACK,
-            PacketType::Disconnect => DISCONNECT,
+            PacketType::Disconnect => {
+                return DISCONNECT_OF_CLIENT.contains(&self)
+                    || DISCONNECT_OF_SERVER.contains(&self);
+            }
             PacketType::Auth => AUTH,
-            _ => 0,
+            _ => &[],
         };
-        fitting & self.bit() != 0
+        fitting.contains(&self)
     }
 
     /// The code of a 3.1.1 CONNACK.
-    pub(super) const fn from_connack_v3(code: u8) -> Option<Self> {
-        Some(match code {
-            0 => Self::Success,
-            1 => Self::UnsupportedProtocolVersion,
-            2 => Self::ClientIdentifierNotValid,
-            3 => Self::ServerUnavailable,
-            4 => Self::BadUserNameOrPassword,
-            5 => Self::NotAuthorized,
-            _ => return None,
-        })
+    pub(super) fn from_connack_v3(code: u8) -> Option<Self> {
+        CONNACK_V3.get(usize::from(code)).copied()
     }
 
     /// The return code that 3.1.1's CONNACK has for this reason, if it has one.
@@ -352,20 +206,142 @@ impl fmt::Display for ReasonCode {
     }
 }
 
+use ReasonCode as R;
+
+/// By the return codes that 3.1.1 has for them.
+const CONNACK_V3: [R; 6] = [
+    R::Success,
+    R::UnsupportedProtocolVersion,
+    R::ClientIdentifierNotValid,
+    R::ServerUnavailable,
+    R::BadUserNameOrPassword,
+    R::NotAuthorized,
+];
+
+const CONNACK: &[R] = &[
+    R::Success,
+    R::UnspecifiedError,
+    R::MalformedPacket,
+    R::ProtocolError,
+    R::ImplementationSpecificError,
+    R::UnsupportedProtocolVersion,
+    R::ClientIdentifierNotValid,
+    R::BadUserNameOrPassword,
+    R::NotAuthorized,
+    R::ServerUnavailable,
+    R::ServerBusy,
+    R::Banned,
+    R::BadAuthenticationMethod,
+    R::TopicNameInvalid,
+    R::PacketTooLarge,
+    R::QuotaExceeded,
+    R::PayloadFormatInvalid,
+    R::RetainNotSupported,
+    R::QoSNotSupported,
+    R::UseAnotherServer,
+    R::ServerMoved,
+    R::ConnectionRateExceeded,
+];
+
+/// Also of PUBREC.
+const PUBACK: &[R] = &[
+    R::Success,
+    R::NoMatchingSubscribers,
+    R::UnspecifiedError,
+    R::ImplementationSpecificError,
+    R::NotAuthorized,
+    R::TopicNameInvalid,
+    R::PacketIdentifierInUse,
+    R::QuotaExceeded,
+    R::PayloadFormatInvalid,
+];
+
+/// Also of PUBCOMP.
+const PUBREL: &[R] = &[R::Success, R::PacketIdentifierNotFound];
+
+const SUBACK_V3: &[R] = &[
+    R::Success,
+    R::GrantedQoS1,
+    R::GrantedQoS2,
+    R::UnspecifiedError,
+];
+
+const SUBACK: &[R] = &[
+    R::Success,
+    R::GrantedQoS1,
+    R::GrantedQoS2,
+    R::UnspecifiedError,
+    R::ImplementationSpecificError,
+    R::NotAuthorized,
+    R::TopicFilterInvalid,
+    R::PacketIdentifierInUse,
+    R::QuotaExceeded,
+    R::SharedSubscriptionsNotSupported,
+    R::SubscriptionIdentifiersNotSupported,
+    R::WildcardSubscriptionsNotSupported,
+];
+
+const UNSUBACK: &[R] = &[
+    R::Success,
+    R::NoSubscriptionExisted,
+    R::UnspecifiedError,
+    R::ImplementationSpecificError,
+    R::NotAuthorized,
+    R::TopicFilterInvalid,
+    R::PacketIdentifierInUse,
+];
+
+const DISCONNECT_OF_CLIENT: &[R] = &[
+    R::Success,
+    R::DisconnectWithWill,
+    R::UnspecifiedError,
+    R::MalformedPacket,
+    R::ProtocolError,
+    R::ImplementationSpecificError,
+    R::TopicNameInvalid,
+    R::ReceiveMaximumExceeded,
+    R::TopicAliasInvalid,
+    R::PacketTooLarge,
+    R::MessageRateTooHigh,
+    R::QuotaExceeded,
+    R::AdministrativeAction,
+    R::PayloadFormatInvalid,
+];
+
+const DISCONNECT_OF_SERVER: &[R] = &[
+    R::NotAuthorized,
+    R::ServerBusy,
+    R::ServerShuttingDown,
+    R::BadAuthenticationMethod,
+    R::KeepAliveTimeout,
+    R::SessionTakenOver,
+    R::TopicFilterInvalid,
+    R::RetainNotSupported,
+    R::QoSNotSupported,
+    R::UseAnotherServer,
+    R::ServerMoved,
+    R::SharedSubscriptionsNotSupported,
+    R::ConnectionRateExceeded,
+    R::MaximumConnectTime,
+    R::SubscriptionIdentifiersNotSupported,
+    R::WildcardSubscriptionsNotSupported,
+];
+
+const AUTH: &[R] = &[R::Success, R::ContinueAuthentication, R::ReAuthenticate];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_its_own_bit() {
+    fn every_code_has_its_number() {
         let codes = (0..=u8::MAX).filter_map(ReasonCode::from_u8);
-        let mut seen = 0;
-        for code in codes {
-            assert_eq!(ReasonCode::from_u8(code as u8), Some(code));
-            assert_eq!(seen & code.bit(), 0, "{code}");
-            seen |= code.bit();
-        }
-        assert_eq!(seen.count_ones(), 43);
+        assert_eq!(codes.clone().count(), 43);
+        assert!(
+            codes
+                .clone()
+                .all(|code| ReasonCode::from_u8(code as u8) == Some(code))
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Body for Envelope<'_> {
     }
 
     fn put(&self, out: &mut Writer<'_>) {
-        let mut count = out.count_part();
+        let mut count = Writer::count(out.version);
         self.publish.put(&mut count);
         let remaining = count.len().saturating_add(self.payload_len);
         let remaining = u32::try_from(remaining).unwrap_or(u32::MAX);

@@ -54,11 +54,11 @@ impl<'a> Filter<'a> {
 
     fn read_for_subscribe(r: &mut Reader<'a>) -> Self {
         let filter = Self::read(r);
+        r.require_topic_filter(filter.topic);
         let is_new = filter.options() & !0b11 != 0;
-        let is_shared = is_shared(filter.topic);
         r.require(r.version.is_v5() || !is_new, DecodeError::ReservedOptions);
         r.require(
-            !filter.no_local || !is_shared,
+            !filter.no_local || !is_shared(filter.topic),
             DecodeError::SubscriptionOptions,
         );
         filter
@@ -74,7 +74,7 @@ impl<'a> Filter<'a> {
 
 impl<'a> Sealed<'a> for Filter<'a> {
     fn read(r: &mut Reader<'a>) -> Self {
-        let topic = <&str>::read(r);
+        let topic = r.text();
         let options = r.u8();
         r.require(options & 0b1100_0000 == 0, DecodeError::ReservedOptions);
         let retain_handling = match options >> 4 {
@@ -98,6 +98,8 @@ impl<'a> Sealed<'a> for Filter<'a> {
     }
 
     fn put(&self, out: &mut Writer<'_>) {
+        let is_new = self.options() & !0b11 != 0;
+        out.require(out.version.is_v5() || !is_new, EncodeError::Version);
         self.topic.put(out);
         out.require(
             !self.no_local || !is_shared(self.topic),
@@ -110,9 +112,7 @@ impl<'a> Sealed<'a> for Filter<'a> {
 /// A topic filter without options, as UNSUBSCRIBE has them.
 impl<'a> Sealed<'a> for &'a str {
     fn read(r: &mut Reader<'a>) -> Self {
-        let filter = r.string();
-        r.require(TopicFilter::new(filter).is_ok(), DecodeError::TopicFilter);
-        filter
+        r.text()
     }
 
     fn put(&self, out: &mut Writer<'_>) {
@@ -156,17 +156,9 @@ impl Body for Subscribe<'_> {
 
     fn put(&self, out: &mut Writer<'_>) {
         out.require(!self.filters.is_empty(), EncodeError::EmptyList);
-        let version = out.version;
-        out.check(|| {
-            let new = |filter: Filter<'_>| filter.options() & !0b11 != 0;
-            if !version.is_v5() && self.filters.iter().any(new) {
-                return Err(EncodeError::Version);
-            }
-            Ok(())
-        });
         out.u16(self.packet_id.get());
         put_properties(&self.properties, Place::Subscribe, out);
-        self.filters.put(out);
+        self.filters.iter().for_each(|filter| filter.put(out));
     }
 }
 
@@ -239,7 +231,11 @@ impl<'a> Unsubscribe<'a> {
         let packet = Self {
             packet_id: r.packet_id(),
             properties: properties(&mut r, Place::Unsubscribe),
-            filters: r.list(<&str>::read),
+            filters: r.list(|r| {
+                let filter = r.text();
+                r.require_topic_filter(filter);
+                filter
+            }),
         };
         r.end()?;
         Ok(packet)

@@ -5,32 +5,31 @@
 //! of a packet that cannot be written whole. Both passes run the same code, since a second copy of
 //! it for each packet is what an encoder mostly consists of.
 
-use core::mem;
-
-use super::reader::has_nul;
+use super::reader::{has_nul, var_int_len};
 use super::{EncodeError, TopicName, Version};
-use crate::buffers::copy;
+use crate::buffers::{copy, shift};
+
+/// More than a packet can have.
+const MAX_LEN: usize = 1 << 30;
 
 pub(crate) struct Writer<'a> {
     /// The version to write in; CONNECT sets its own.
     pub(super) version: Version,
-    /// What is left of the packet's place; `None` in the first pass.
-    buffer: Option<&'a mut [u8]>,
-    /// The number of bytes in the first pass.
-    len: usize,
-    checks: bool,
+    /// True in the first pass, in which nothing is written.
+    is_first: bool,
     error: Option<EncodeError>,
+    /// The packet's place; empty in the first pass.
+    buffer: &'a mut [u8],
+    /// The number of bytes so far.
+    len: usize,
 }
 
 impl<'a> Writer<'a> {
     /// The first pass: counts, and keeps the first objection.
-    pub(super) const fn count(version: Version) -> Self {
+    pub(super) fn count(version: Version) -> Self {
         Self {
-            version,
-            buffer: None,
-            len: 0,
-            checks: true,
-            error: None,
+            is_first: true,
+            ..Self::fill(version, &mut [])
         }
     }
 
@@ -38,31 +37,14 @@ impl<'a> Writer<'a> {
     pub(super) const fn fill(version: Version, buffer: &'a mut [u8]) -> Self {
         Self {
             version,
-            buffer: Some(buffer),
-            len: 0,
-            checks: false,
+            is_first: false,
             error: None,
+            buffer,
+            len: 0,
         }
     }
 
-    /// Counts a part whose length stands before it. It is checked in the first pass only.
-    pub(super) const fn count_part(&self) -> Writer<'static> {
-        Writer {
-            checks: self.checks,
-            ..Writer::count(self.version)
-        }
-    }
-
-    /// The part that was counted, as `put` writes it.
-    pub(super) fn part(&mut self, counted: &Writer<'_>, put: impl FnOnce(&mut Self)) {
-        if self.buffer.is_some() {
-            return put(self);
-        }
-        self.len = self.len.saturating_add(counted.len);
-        self.error = self.error.or(counted.error);
-    }
-
-    /// The number of bytes so far, however many they are.
+    /// The number of bytes so far.
     pub(super) const fn len(&self) -> usize {
         self.len
     }
@@ -73,8 +55,10 @@ impl<'a> Writer<'a> {
 
     /// A check that the packet must pass to be encodable; made by the first pass only.
     pub(super) fn check(&mut self, check: impl FnOnce() -> Result<(), EncodeError>) {
-        if self.error.is_none() && self.checks {
-            self.error = check().err();
+        if self.is_first {
+            if let Err(error) = check() {
+                self.fail(error);
+            }
         }
     }
 
@@ -86,32 +70,36 @@ impl<'a> Writer<'a> {
 
     #[cold]
     #[inline(never)]
-    fn fail(&mut self, error: EncodeError) {
+    pub(super) fn fail(&mut self, error: EncodeError) {
         self.error = self.error.or(Some(error));
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        match &mut self.buffer {
-            None => self.len = self.len.saturating_add(bytes.len()),
-            Some(buffer) => {
-                if let Some((to, rest)) = mem::take(buffer).split_at_mut_checked(bytes.len()) {
-                    copy(to, bytes);
-                    *buffer = rest;
-                }
-            }
+        let end = self.len.saturating_add(bytes.len());
+        if let Some(place) = self.buffer.get_mut(self.len..end) {
+            copy(place, bytes);
         }
+        // A bound, so that no sum of lengths overflows, whatever a list names how often.
+        self.len = end.min(MAX_LEN);
     }
 
     pub(super) fn u8(&mut self, value: u8) {
-        self.bytes(&[value]);
+        if let Some(place) = self.buffer.get_mut(self.len) {
+            *place = value;
+        }
+        self.len += 1;
     }
 
     pub(super) fn u16(&mut self, value: u16) {
-        self.bytes(&value.to_be_bytes());
+        let [high, low] = value.to_be_bytes();
+        self.u8(high);
+        self.u8(low);
     }
 
     pub(super) fn u32(&mut self, value: u32) {
-        self.bytes(&value.to_be_bytes());
+        for byte in value.to_be_bytes() {
+            self.u8(byte);
+        }
     }
 
     pub(super) fn var_int(&mut self, mut value: u32) {
@@ -123,6 +111,17 @@ impl<'a> Writer<'a> {
             }
             self.u8(low | 0x80);
         }
+    }
+
+    /// Puts before all that stands from `start` on how many bytes these are.
+    pub(super) fn insert_len(&mut self, start: usize) {
+        let end = self.len;
+        let len = u32::try_from(end - start).unwrap_or(u32::MAX);
+        let len_len = var_int_len(len);
+        shift(self.buffer, start..end, start + len_len);
+        self.len = start;
+        self.var_int(len);
+        self.len = end + len_len;
     }
 
     pub(super) fn binary(&mut self, bytes: &[u8]) {
