@@ -144,6 +144,8 @@ SCENARIO(persistence_error)
     expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
     CHECK(wm_mqtt_client_publish(client, "a", "x", 1, 1, 0) > 0);
     expect_event(WM_EVENT_MQTT_CLIENT_PUBLISHED);
+    /* That it is through is recorded, too; a failure there would end the connection. */
+    vTaskDelay(200);
     journal_fails = -1;
     SAME(wm_mqtt_client_publish(client, "a", "x", 1, 1, 0), WM_MQTT_CLIENT_ERROR_PERSISTENCE_ERROR);
     SAME(last_error(client), WM_MQTT_CLIENT_ERROR_PERSISTENCE_ERROR);

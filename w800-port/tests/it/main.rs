@@ -15,12 +15,16 @@ mod rig;
 
 use rig::Program;
 
-/// Each scenario of `../c`, with each program. Those that begin with `lwip` need that stack, and what
-/// is `slow` waits for half a minute and more, and does so once.
+/// Each scenario of `../c`. Those of the `port` alone run on lwIP and on POSIX, those of the library also
+/// under valgrind, and those that are `slow` on lwIP only: they wait for up to half a minute. Those that
+/// begin with `lwip` need that stack.
 macro_rules! scenarios {
-    (slow { $($slow:ident)* } to_come { $($to_come:ident)* } $($name:ident)*) => {
-        const SCENARIOS: &[&str] =
-            &[$(stringify!($slow),)* $(stringify!($to_come),)* $(stringify!($name)),*];
+    (slow { $($slow:ident)* } to_come { $($to_come:ident)* } port { $($port:ident)* }
+     library { $($library:ident)* }) => {
+        const SCENARIOS: &[&str] = &[
+            $(stringify!($slow),)* $(stringify!($to_come),)*
+            $(stringify!($port),)* $(stringify!($library),)*
+        ];
 
         /// On lwIP, with sanitizers in all C code.
         mod lwip {
@@ -28,15 +32,23 @@ macro_rules! scenarios {
             $(#[test] #[ignore = "to come"] fn $to_come() {
                 crate::run(crate::Program::LwipSanitized, stringify!($to_come));
             })*
-            $(#[test] fn $name() { crate::run(crate::Program::LwipSanitized, stringify!($name)); })*
+            $(#[test] fn $port() { crate::run(crate::Program::LwipSanitized, stringify!($port)); })*
+            $(#[test] fn $library() {
+                crate::run(crate::Program::LwipSanitized, stringify!($library));
+            })*
         }
         /// On lwIP under valgrind, which watches the library, too.
         mod valgrind {
-            $(#[test] fn $name() { crate::run(crate::Program::LwipValgrind, stringify!($name)); })*
+            $(#[test] fn $library() {
+                crate::run(crate::Program::LwipValgrind, stringify!($library));
+            })*
         }
         /// The POSIX port, with sanitizers.
         mod posix {
-            $(#[test] fn $name() { crate::run(crate::Program::PosixSanitized, stringify!($name)); })*
+            $(#[test] fn $port() { crate::run(crate::Program::PosixSanitized, stringify!($port)); })*
+            $(#[test] fn $library() {
+                crate::run(crate::Program::PosixSanitized, stringify!($library));
+            })*
         }
     };
 }
@@ -52,116 +64,118 @@ scenarios! {
     to_come {
         event_queue_is_full_at_qos_2
     }
+    port {
+        semaphore_is_binary
+        wake_is_not_lost
+        stream_echoes
+        stream_to_a_name
+        stream_refused
+        stream_to_a_name_that_is_not
+        lwip_stream_closed_while_its_name_is_looked_up
+        stream_ended_by_the_peer
+        stream_reset_by_the_peer
+        stream_full
+        stream_read_with_pauses
+        lwip_eight_streams
+        tls_carries_much
+        tls_without_verification
+        tls_to_an_address
+        tls_refuses_servers
+        tls_says_which_pem_is_bad
+        tls_shows_the_clients_certificate
+        tls_without_the_certificate_that_is_asked_for
+        tls_to_a_server_without
+        tls_closed_during_the_handshake
+    }
+    library {
+        client_over_tcp
+        client_over_tls
+        client_over_websocket
+        client_over_websocket_and_tls
+        auth_not_cert
+        auth_not_cert_with_a_ca
+        auth_server_cert
+        auth_provide_client_cert
+        auth_mutual
 
-    semaphore_is_binary
-    wake_is_not_lost
-    stream_echoes
-    stream_to_a_name
-    stream_refused
-    stream_to_a_name_that_is_not
-    lwip_stream_closed_while_its_name_is_looked_up
-    stream_ended_by_the_peer
-    stream_reset_by_the_peer
-    stream_full
-    stream_read_with_pauses
-    lwip_eight_streams
-    tls_carries_much
-    tls_without_verification
-    tls_to_an_address
-    tls_refuses_servers
-    tls_says_which_pem_is_bad
-    tls_shows_the_clients_certificate
-    tls_without_the_certificate_that_is_asked_for
-    tls_to_a_server_without
-    tls_closed_during_the_handshake
+        will_of_a_client_that_is_lost
+        no_will_of_a_client_that_disconnects
+        retained_messages
+        keep_alive_keeps_a_silent_connection
+        keep_alive_notices_a_pulled_cable
+        session_is_resumed_on_the_same_handle
+        messages_wait_for_a_session
+        broker_killed_and_started_again
+        reconnects_by_itself_if_asked_to
+        connecting_again_and_again
 
-    client_over_tcp
-    client_over_tls
-    client_over_websocket
-    client_over_websocket_and_tls
-    auth_not_cert
-    auth_not_cert_with_a_ca
-    auth_server_cert
-    auth_provide_client_cert
-    auth_mutual
+        callbacks_may_call_everything
+        event_queue_is_full_at_qos_0
+        event_queue_is_full_at_qos_1
+        deinit_while_the_event_queue_is_full
 
-    will_of_a_client_that_is_lost
-    no_will_of_a_client_that_disconnects
-    retained_messages
-    keep_alive_keeps_a_silent_connection
-    keep_alive_notices_a_pulled_cable
-    session_is_resumed_on_the_same_handle
-    messages_wait_for_a_session
-    broker_killed_and_started_again
-    reconnects_by_itself_if_asked_to
-    connecting_again_and_again
+        lwip_eight_clients
+        tasks_share_a_client
+        deinit_under_load
+        deinit_under_load_over_websocket_and_tls
+        deinit_while_connecting
+        broker_killed_under_load
+        large_messages_over_tcp
+        large_messages_over_websocket_and_tls
+        messages_in_parts
+        large_message_whose_connection_breaks
+        large_messages_are_through_when_the_call_returns
 
-    callbacks_may_call_everything
-    event_queue_is_full_at_qos_0
-    event_queue_is_full_at_qos_1
-    deinit_while_the_event_queue_is_full
+        example_calls_everything_from_connected
+        lamp_is_switched_and_reconnects
+        messages_say_whose_they_are
+        publishing_from_within_data
+        reconnect_and_deinit_from_within_disconnected
 
-    lwip_eight_clients
-    tasks_share_a_client
-    deinit_under_load
-    deinit_under_load_over_websocket_and_tls
-    deinit_while_connecting
-    broker_killed_under_load
-    large_messages_over_tcp
-    large_messages_over_websocket_and_tls
-    messages_in_parts
-    large_message_whose_connection_breaks
-    large_messages_are_through_when_the_call_returns
+        header_is_linked
+        arguments_may_be_null
+        fields_of_the_configuration_may_be_null
+        configuration_is_copied
+        results_are_packet_identifiers
+        published_has_the_identifier_that_publish_returned
+        connecting_twice_is_no_error_and_no_event
+        disconnecting_is_never_an_error
+        deinit_disconnects
+        reconnect_is_a_new_client
+        connection_lost_says_whose
+        payloads_of_all_forms
+        data_says_all_of_a_message
+        largest_message_of_the_vendors_publish
+        connect_packet_of_a_configuration_of_zeros
+        connect_packet_of_a_full_configuration
+        connect_packet_of_a_user_without_password
+        default_client_identifier
+        addresses
+        address_without_a_scheme
 
-    example_calls_everything_from_connected
-    lamp_is_switched_and_reconnects
-    messages_say_whose_they_are
-    publishing_from_within_data
-    reconnect_and_deinit_from_within_disconnected
-
-    header_is_linked
-    arguments_may_be_null
-    fields_of_the_configuration_may_be_null
-    configuration_is_copied
-    results_are_packet_identifiers
-    published_has_the_identifier_that_publish_returned
-    connecting_twice_is_no_error_and_no_event
-    disconnecting_is_never_an_error
-    deinit_disconnects
-    reconnect_is_a_new_client
-    connection_lost_says_whose
-    payloads_of_all_forms
-    data_says_all_of_a_message
-    largest_message_of_the_vendors_publish
-    connect_packet_of_a_configuration_of_zeros
-    connect_packet_of_a_full_configuration
-    connect_packet_of_a_user_without_password
-    default_client_identifier
-    addresses
-    address_without_a_scheme
-
-    failure_nobody_listens
-    failure_no_such_host
-    failure_topics_that_are_none
-    persistence_error
-    disconnected_before_and_after
-    disconnected_while_subscribing
-    disconnected_by_another_task
-    bad_utf8_string
-    null_parameter
-    topicname_truncated
-    bad_structure
-    bad_qos
-    bad_mqtt_version
-    bad_protocol
-    bad_mqtt_option
-    wrong_mqtt_version
-    will_topic_is_empty
-    server_refuses_the_connection
-    server_refuses_a_wrong_password
-    server_refuses_or_lowers_a_subscription
-    tls_errors_have_the_code_of_the_library
-    no_memory
+        failure_nobody_listens
+        failure_no_such_host
+        failure_topics_that_are_none
+        disconnected_before_and_after
+        disconnected_while_subscribing
+        disconnected_by_another_task
+        bad_utf8_string
+        null_parameter
+        topicname_truncated
+        bad_structure
+        bad_qos
+        bad_mqtt_version
+        bad_protocol
+        bad_mqtt_option
+        wrong_mqtt_version
+        will_topic_is_empty
+        server_refuses_the_connection
+        server_refuses_a_wrong_password
+        server_refuses_or_lowers_a_subscription
+        tls_errors_have_the_code_of_the_library
+        no_memory
+        persistence_error
+    }
 }
 
 fn run(program: Program, scenario: &str) {
