@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "hardware has addresses")]
 
 mod clock;
+mod register;
 mod serial;
 
 pub use clock::{now, on_tick};

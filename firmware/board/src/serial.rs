@@ -7,13 +7,14 @@ use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
 use critical_section::{CriticalSection, Mutex};
 
+use crate::register::{read, write};
+
 /// A CMSDK UART.
-const BASE: usize = 0x4000_4000;
-const DATA: usize = 0x0;
-const STATE: usize = 0x4;
-const CONTROL: usize = 0x8;
-const INTERRUPT: usize = 0xC;
-const BAUD_DIVISOR: usize = 0x10;
+const DATA: usize = 0x4000_4000;
+const STATE: usize = 0x4000_4004;
+const CONTROL: usize = 0x4000_4008;
+const INTERRUPT: usize = 0x4000_400C;
+const BAUD_DIVISOR: usize = 0x4000_4010;
 
 /// Of `STATE`: there is a byte to send, or one that was received.
 const TX_FULL: u32 = 1 << 0;
@@ -122,16 +123,6 @@ fn with_port<T>(use_port: impl FnOnce(&mut Port) -> T) -> T {
     critical_section::with(|section: CriticalSection<'_>| {
         use_port(&mut PORT.borrow_ref_mut(section))
     })
-}
-
-fn read(register: usize) -> u32 {
-    // SAFETY: all registers are within the UART, which is always there, and hold any value.
-    unsafe { core::ptr::with_exposed_provenance::<u32>(BASE + register).read_volatile() }
-}
-
-fn write(register: usize, value: u32) {
-    // SAFETY: as above; the UART touches no memory, so no value does harm.
-    unsafe { core::ptr::with_exposed_provenance_mut::<u32>(BASE + register).write_volatile(value) }
 }
 
 #[derive(Clone, Copy)]
