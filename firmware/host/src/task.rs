@@ -292,11 +292,7 @@ impl Run {
         if new != 1 {
             return Err(format!("{new} sessions instead of one"));
         }
-        let starts = self
-            .console
-            .iter()
-            .filter(|line| line.starts_with("start "))
-            .count();
+        let starts = self.starts();
         let cuts = self.task.failures as usize + self.line.power_cuts as usize;
         if starts != cuts + 1 {
             return Err(format!("{starts} starts after {cuts} losses of power"));
@@ -349,7 +345,7 @@ impl Run {
     fn report(&self, error: &str) -> String {
         let mut report = format!("{error}\n--- the line, at its end\n");
         let trace = &self.line.trace;
-        for line in &trace[trace.len().saturating_sub(400)..] {
+        for line in &trace[trace.len().saturating_sub(100)..] {
             let _ = writeln!(report, "{line}");
         }
         let _ = writeln!(report, "--- the image said\n{}", self.console.join("\n"));
