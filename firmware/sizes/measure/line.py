@@ -79,25 +79,31 @@ class Program:
     """A program that runs. `stack` is the section of the RAM that it has for that."""
 
     def __init__(self, image, stack, setting=0):
-        self.stack = stack
+        self.image, self.stack, self.setting = image, stack, setting
         self.deepest = []  # (step, bytes)
+        self.journal = []  # What the program has on stable storage.
+        self.start()
+
+    def start(self):
+        """Turns the power on."""
         self.clock = 0
         self.until = None
         self.pending = b""
         self.output = b""
+        self.to_load = iter(self.journal.copy())
         self.folder = tempfile.TemporaryDirectory(prefix="mqtt-sizes-")
         path = os.path.join(self.folder.name, "debugger")
         self.qemu = subprocess.Popen(
             ["qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", "none",
              "-serial", "stdio", "-chardev", f"socket,path={path},server=on,wait=off,id=debugger",
-             "-gdb", "chardev:debugger", "-S", "-kernel", image],
+             "-gdb", "chardev:debugger", "-S", "-kernel", self.image],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         self.debugger = None
         try:
             self.debugger = self.attach(path)
-            self.paint(*stack)
+            self.paint(*self.stack)
             self.ask("c")
-            self.write(bytes([setting]))
+            self.write(bytes([self.setting]))
             self.run()
         except BaseException:
             self.close()
@@ -143,6 +149,11 @@ class Program:
         self.write(b"x")
         self.run()
 
+    def lose_power(self):
+        """All is lost but what is on stable storage, and the program begins anew."""
+        self.close()
+        self.start()
+
     def take(self, packet_type):
         """The next packet of the program, which is to be of this type."""
         if len(self.pending) < 2:
@@ -187,12 +198,20 @@ class Program:
             what = self.read(1)
             if what == b"s":
                 self.pending += self.read(self.read(1)[0])
+            elif what == b"j":
+                self.journal.append(self.read_block())
+            elif what == b"l":
+                record = next(self.to_load, b"")
+                self.write(len(record).to_bytes(4, "little") + record)
             elif what == b"w":
                 until = int.from_bytes(self.read(4), "little")
                 self.until = None if until == 0xFFFF_FFFF else until
                 return
             else:
                 raise Unexpected(f"{what!r} on the line")
+
+    def read_block(self):
+        return self.read(int.from_bytes(self.read(4), "little"))
 
     def write(self, data):
         while data:

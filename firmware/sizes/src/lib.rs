@@ -147,6 +147,36 @@ fn millis(moment: Instant) -> u32 {
     u32::try_from(moment.as_millis()).unwrap_or(u32::MAX)
 }
 
+/// Has a record written to stable storage.
+#[inline(never)]
+#[unsafe(link_section = ".board")]
+pub fn save(head: [u8; 4], body: &[u8]) {
+    write(b'j');
+    write_u32(4 + u32::try_from(body.len()).unwrap_or_default());
+    for byte in head.iter().chain(body) {
+        write(*byte);
+    }
+}
+
+/// Reads the next record from stable storage; its body is written to the space.
+#[inline(never)]
+#[unsafe(link_section = ".board")]
+pub fn load(space: &mut [u8]) -> Option<([u8; 4], usize)> {
+    write(b'l');
+    let mut left = read_u32().checked_sub(4)?;
+    let head = read_u32().to_le_bytes();
+    let mut n = 0;
+    for place in space {
+        left = match left.checked_sub(1) {
+            Some(left) => left,
+            None => break,
+        };
+        *place = read();
+        n += 1;
+    }
+    Some((head, n))
+}
+
 #[inline(never)]
 #[unsafe(link_section = ".board")]
 fn write_u32(value: u32) {

@@ -1,5 +1,7 @@
 //! 3.1.1 and 5.0, complete: what `v311` does, in the version that the settings name, and of 5.0
 //! properties both ways, topic aliases both ways, reasons, extended authentication.
+//!
+//! With the feature `durability` its session also survives a loss of power.
 #![no_std]
 #![no_main]
 
@@ -9,11 +11,16 @@ use mqtt_core::wire::{
     Ack, Auth, Disconnect, Filter, List, Property, Publish, QoS, ReasonCode, Version, Will,
 };
 use mqtt_core::{Buffers, Client, Config, Error, Event, Message, RxBuf, Storage};
+#[cfg(feature = "durability")]
+use mqtt_core::{Durability, Record};
 use sizes::{Input, Memory, now, receive, report_size, send, start};
 
 static MEMORY: Memory<Storage<256, 1024, 8>> = Memory::new(Storage::new());
 static ALIASES_IN: Memory<[u8; 64]> = Memory::new([0; 64]);
 static ALIASES_OUT: Memory<[u8; 64]> = Memory::new([0; 64]);
+
+#[cfg(feature = "durability")]
+static RECORD: Memory<[u8; 256]> = Memory::new([0; 256]);
 
 report_size!(CLIENT, Client<'static>);
 
@@ -59,9 +66,13 @@ fn program() -> ! {
         properties: properties(&CONNECT),
         topic_alias_maximum: black_box(4),
         automatic_topic_aliases: black_box(true),
+        #[cfg(feature = "durability")]
+        durability: Durability::WriteAhead,
         ..Config::new(black_box("sensor-7"))
     };
     let mut client = Client::new(config, buffers);
+    #[cfg(feature = "durability")]
+    restore(&mut client);
     loop {
         rx.clear();
         if run(&mut client, &mut rx, is_v5).is_err() {
@@ -97,8 +108,35 @@ fn run(client: &mut Client<'_>, rx: &mut RxBuf<'_>, is_v5: bool) -> Result<(), E
     }
 }
 
+/// The session that was there before the power was lost.
+#[cfg(feature = "durability")]
+fn restore(client: &mut Client<'_>) {
+    let body = RECORD.take();
+    while let Some((head, n)) = sizes::load(body) {
+        if let Some(record) = Record::from_parts(head, body.get(..n).unwrap_or_default()) {
+            // What does not follow from the records before it is left out.
+            let _ = client.restore(&record);
+        }
+    }
+}
+
+/// Writes what is to be on stable storage. True if there was anything.
+#[cfg(feature = "durability")]
+fn save(client: &mut Client<'_>) -> bool {
+    let mut n = 0;
+    for record in client.journal() {
+        sizes::save(record.head(), record.body());
+        n += 1;
+    }
+    client.journaled(n);
+    n > 0
+}
+
 /// Sends what there is. True if there was anything.
 fn flush(client: &mut Client<'_>) -> bool {
+    #[cfg(feature = "durability")]
+    let mut any = save(client);
+    #[cfg(not(feature = "durability"))]
     let mut any = false;
     while !client.transmit().is_empty() {
         let n = send(client.transmit());
