@@ -208,8 +208,9 @@ int wm_mqtt_client_deinit(wm_mqtt_client_handle_t handle);
 /*
  * Connects, and waits for the server's answer, at most 30 seconds. Messages in flight from a connection
  * before are sent again if clean_session is 0.
- * 0: connected, with the event CONNECTED unless it was already. -3: not the handle of a client. -4: another
- * task is connecting this client. FAILURE: no connection, or no answer. -4999 to -4995: refused.
+ * Several tasks may connect one client at the same time, and have the same result.
+ * 0: connected, with the event CONNECTED unless it was already. -3: not the handle of a client. -4: more
+ * than 16 calls wait, over all clients. FAILURE: no connection, or no answer. -4999 to -4995: refused.
  * NULL_PARAMETER, BAD_QOS (the will's), BAD_UTF8_STRING (user name, password, will's topic),
  * 0_LEN_WILL_TOPIC, SSL_NOT_SUPPORTED, PERSISTENCE_ERROR: see there. -5099, TLS: see above.
  */

@@ -593,8 +593,8 @@ impl Client {
                         let _ = self.core.acknowledge(id);
                     }
                     if last && discarded.is_some() {
-                        // Nothing else tells of it.
                         self.trouble.set(Failure::DISCARDED, None);
+                        self.log("message lost", Some(Failure::DISCARDED));
                     }
                 }
                 Some(event) => {
