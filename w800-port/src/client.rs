@@ -3,6 +3,7 @@
 use mqtt_core::wire::{PacketId, QoS, ReasonCode};
 use mqtt_core::{Event as CoreEvent, Instant, Message};
 
+use core::mem::MaybeUninit;
 use core::ptr;
 use core::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::events::{Event, Events};
 use crate::ffi::{Handle, Token};
 use crate::incoming::{Held, Incoming, Limits};
 use crate::journal::{Journal, durable};
-use crate::memory::Core;
+use crate::memory::{CText, Core};
 use crate::port::{self, Foreign, Heap, Level, Stream, Target};
 use crate::socket::{Rx, Socket};
 use crate::wait::{For, Waiters};
@@ -35,8 +36,8 @@ pub(crate) struct Client {
     pub(crate) handle: Handle,
     pub(crate) next: Option<&'static mut Self>,
     pub(crate) id: u32,
-    pub(crate) kept: Kept,
-    pub(crate) core: Core,
+    pub(crate) kept: &'static Kept,
+    pub(crate) core: &'static mut Core,
     pub(crate) trouble: Trouble,
     target: &'static Target,
     rx: Rx,
@@ -148,23 +149,34 @@ pub(crate) enum Next {
 }
 
 impl Client {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the pieces of a block, from one place"
-    )]
-    pub(crate) fn new(
-        handle: Handle,
+    /// Makes a client in its place.
+    #[inline(never)]
+    pub(crate) fn put(
+        place: &'static mut MaybeUninit<Self>,
         id: u32,
-        kept: Kept,
+        kept: &'static Kept,
         target: &'static Target,
-        core: Core,
-        rx: &'static mut [u8],
-        frames: &'static mut [u8],
+        core: &'static mut Core,
+        [rx, frames]: [&'static mut [u8]; 2],
         events: Events,
-    ) -> Self {
+    ) -> &'static mut Self {
         let socket = kept.endpoint.websocket.then(|| Socket::new(frames));
-        Self {
-            handle,
+        let text = |text: Option<CText>| text.map_or(ptr::null(), CText::as_ptr);
+        place.write(Self {
+            handle: Handle {
+                client: ptr::null(),
+                config: ptr::from_ref(target).cast(),
+                uri: kept.uri.as_ptr(),
+                client_id: kept.client_id.as_ptr(),
+                username: text(kept.username),
+                password: text(kept.password),
+                ca: text(kept.ca),
+                cert: text(kept.cert),
+                key: text(kept.key),
+                alpn: target.alpn,
+                will_topic: text(kept.will_topic),
+                will_msg: text(kept.will_msg),
+            },
             next: None,
             id,
             kept,
@@ -191,7 +203,7 @@ impl Client {
             abandoned: None,
             dying: Dying::No,
             tokens: [0; 2],
-        }
+        })
     }
 
     /// Gives the handle another value for events to be compared with.
@@ -214,7 +226,7 @@ impl Client {
     pub(crate) fn keep(&mut self, mut journal: Journal) -> Result<(), Failure> {
         // A head, and what the transmit buffer holds, or an identifier of the server's.
         let longest = self.kept.shape.tx.saturating_add(4);
-        journal.restore(&mut self.core, longest)?;
+        journal.restore(self.core, longest)?;
         self.journal = Some(journal);
         self.save()
     }
@@ -224,7 +236,7 @@ impl Client {
         let Some(journal) = &mut self.journal else {
             return Ok(());
         };
-        let saved = journal.save(&mut self.core);
+        let saved = journal.save(self.core);
         if let Err(failure) = saved {
             self.verdict = Some(failure);
         }
@@ -701,7 +713,7 @@ impl Client {
         while self.broken.is_none() {
             let written = match &mut self.socket {
                 None => {
-                    let Some(bytes) = next_bytes(&self.core, &self.lent)? else {
+                    let Some(bytes) = next_bytes(self.core, &self.lent)? else {
                         break;
                     };
                     let result = stream.write(bytes);
@@ -729,7 +741,7 @@ impl Client {
     ) -> Result<Result<usize, i32>, Failure> {
         if let Some(socket) = &mut self.socket {
             if socket.pending().is_empty() {
-                if let Some(bytes) = next_bytes(&self.core, &self.lent)? {
+                if let Some(bytes) = next_bytes(self.core, &self.lent)? {
                     let taken = socket.data(bytes);
                     self.sent(taken, cx);
                 }

@@ -12,7 +12,6 @@ use crate::client::Client;
 use crate::config::{Auth, Given, Kept, Shape, default_id, endpoint};
 use crate::error::Failure;
 use crate::events::{Event, Events};
-use crate::ffi::Handle;
 use crate::journal::durable;
 use crate::port::{self, Heap, Target};
 
@@ -155,20 +154,24 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    fn new(
+    /// Makes a core in its place, without a copy on the stack.
+    fn put(
+        place: &'static mut MaybeUninit<Self>,
         config: Config<'static>,
         tx: &'static mut [u8],
         slots: &'static mut [Slot],
         inbound: &'static mut [Inbound],
-    ) -> Self {
+    ) -> &'static mut Self {
         let (tx, slots, inbound) = (&raw mut *tx, &raw mut *slots, &raw mut *inbound);
-        // SAFETY: they were lent for ever, and nobody else has them.
-        let client = unsafe { start(config, tx, slots, inbound) };
-        Self {
-            client,
-            tx,
-            slots,
-            inbound,
+        let at = place.as_mut_ptr();
+        // SAFETY: the place is for it, and these are all of its fields. The buffers were lent for
+        // ever, and nobody else has them.
+        unsafe {
+            (&raw mut (*at).client).write(start(config, tx, slots, inbound));
+            (&raw mut (*at).tx).write(tx);
+            (&raw mut (*at).slots).write(slots);
+            (&raw mut (*at).inbound).write(inbound);
+            &mut *at
         }
     }
 
@@ -262,6 +265,8 @@ pub(crate) fn build(given: &Given<'_>, id: u32) -> Result<&'static mut Client, F
 
     let mut plan = Plan(0);
     plan.add::<Client>(1);
+    plan.add::<Kept>(1);
+    plan.add::<Core>(1);
     plan.add::<Target>(1);
     plan.add::<Option<Event>>(ring);
     plan.add::<*const c_char>(names);
@@ -285,7 +290,7 @@ pub(crate) fn build(given: &Given<'_>, id: u32) -> Result<&'static mut Client, F
     let built = carver.client(
         given,
         id,
-        shape,
+        &shape,
         auth,
         client_id,
         [names, slots, ring, frames],
@@ -297,31 +302,58 @@ pub(crate) fn build(given: &Given<'_>, id: u32) -> Result<&'static mut Client, F
     built.ok_or(Failure::NO_MEMORY)
 }
 
+/// What is large is made by functions of its own, one after the other, so that `init` takes little
+/// stack: it may be called by the event task, which has not much.
 impl Carver {
     /// Makes everything in the block; `None` if that is too short, which the plan rules out.
     fn client(
         mut self,
         given: &Given<'_>,
         id: u32,
-        shape: Shape,
+        shape: &Shape,
         auth: Auth,
         client_id: &[u8],
         [names, slots, ring, frames]: [usize; 4],
     ) -> Option<&'static mut Client> {
         // It comes first, so that the block's address is the handle.
         let place = self.one::<Client>()?;
+        let kept = self.kept(given, shape, auth, client_id)?;
+        let core = self.core(kept, slots, given.has_journal)?;
         let target = self.one::<Target>()?;
         let ring = self.take(ring, || None::<Event>)?;
         let alpn = self.take(names, ptr::null::<c_char>)?;
-        let slots = self.take(slots, || Slot::EMPTY)?;
-        let inbound = self.take(shape.window.into(), || Inbound::EMPTY)?;
-        let tx = self.bytes(shape.tx)?;
         let rx = self.bytes(shape.rx)?;
         let frames = self.bytes(frames)?;
+        for (to, name) in alpn.iter_mut().zip(given.alpn.iter()) {
+            *to = self.text(name)?.as_ptr();
+        }
+        // The last one stays NULL.
+        let alpn = if names == 0 {
+            ptr::null()
+        } else {
+            alpn.as_ptr()
+        };
+        let target = target.write(Target {
+            alpn,
+            ..kept.target()
+        });
+        let buffers = [rx, frames];
+        let events = Events::new(ring);
+        Some(Client::put(place, id, kept, target, core, buffers, events))
+    }
 
+    #[inline(never)]
+    fn kept(
+        &mut self,
+        given: &Given<'_>,
+        shape: &Shape,
+        auth: Auth,
+        client_id: &[u8],
+    ) -> Option<&'static Kept> {
+        let place = self.one::<Kept>()?;
         let uri = self.text(given.uri?)?;
         let endpoint = endpoint(Some(uri.bytes())).ok()?;
-        let kept = Kept {
+        Some(place.write(Kept {
             uri,
             endpoint,
             host: self.text(endpoint.host.as_bytes())?,
@@ -337,55 +369,24 @@ impl Carver {
             will_msg: self.optional(given.will_msg)?,
             will_qos: given.will_qos,
             will_retain: given.will_retain,
-            keep_alive: if given.keep_alive == 0 {
-                60
-            } else {
-                given.keep_alive
+            keep_alive: match given.keep_alive {
+                0 => 60,
+                seconds => seconds,
             },
             clean_session: given.clean_session,
             debug: given.debug,
-            shape,
-        };
-        for (to, name) in alpn.iter_mut().zip(given.alpn.iter()) {
-            *to = self.text(name)?.as_ptr();
-        }
-        // The last one stays NULL.
-        let alpn = if names == 0 {
-            ptr::null()
-        } else {
-            alpn.as_ptr()
-        };
-        let target = target.write(Target {
-            alpn,
-            ..kept.target()
-        });
+            shape: *shape,
+        }))
+    }
 
-        let text = |text: Option<CText>| text.map_or(ptr::null(), CText::as_ptr);
-        let handle = Handle {
-            client: ptr::null(),
-            config: ptr::from_ref(&*target).cast(),
-            uri: kept.uri.as_ptr(),
-            client_id: kept.client_id.as_ptr(),
-            username: text(kept.username),
-            password: text(kept.password),
-            ca: text(kept.ca),
-            cert: text(kept.cert),
-            key: text(kept.key),
-            alpn,
-            will_topic: text(kept.will_topic),
-            will_msg: text(kept.will_msg),
-        };
-        let core = Core::new(durable(kept.core(), given.has_journal), tx, slots, inbound);
-        Some(place.write(Client::new(
-            handle,
-            id,
-            kept,
-            target,
-            core,
-            rx,
-            frames,
-            Events::new(ring),
-        )))
+    #[inline(never)]
+    fn core(&mut self, kept: &Kept, slots: usize, has_journal: bool) -> Option<&'static mut Core> {
+        let place = self.one::<Core>()?;
+        let slots = self.take(slots, || Slot::EMPTY)?;
+        let inbound = self.take(kept.shape.window.into(), || Inbound::EMPTY)?;
+        let tx = self.bytes(kept.shape.tx)?;
+        let config = durable(kept.core(), has_journal);
+        Some(Core::put(place, config, tx, slots, inbound))
     }
 }
 
