@@ -497,7 +497,7 @@ impl<'b> Client<'b> {
         self.writable |= self.refused & resources != 0;
     }
 
-    const fn has_pending_event(&self) -> bool {
+    fn has_pending_event(&self) -> bool {
         self.aborted
             || self.outbox.count(State::Lost) > 0
             || self.writable && !matches!(self.phase, Phase::Closed)

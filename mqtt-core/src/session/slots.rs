@@ -4,6 +4,8 @@
 //! - A slot is in the list of its state. Lists keep order and count themselves; there is no
 //!   other counter that could drift from them.
 
+use core::num::NonZeroU16;
+
 use crate::wire::PacketId;
 
 /// Bookkeeping for one packet identifier in use; 16 bytes.
@@ -16,8 +18,8 @@ pub struct Slot {
     /// When a message that was never sent is not to be sent any more; 0 is never.
     expiry: u32,
     id: u16,
-    prev: u16,
-    next: u16,
+    prev: Option<Index>,
+    next: Option<Index>,
     state: State,
     /// True if it is to be recorded that the message was not sent.
     unsent: bool,
@@ -27,17 +29,11 @@ impl Slot {
     /// A slot that is not in use.
     // All zero, so that memory in a static takes no room in flash.
     pub const EMPTY: Self = Self {
-        prev: 0,
-        next: 0,
-        ..Self::FREE
-    };
-
-    const FREE: Self = Self {
         value: 0,
         expiry: 0,
         id: 0,
-        prev: NONE,
-        next: NONE,
+        prev: None,
+        next: None,
         state: State::Free,
         unsent: false,
     };
@@ -49,62 +45,60 @@ impl Default for Slot {
     }
 }
 
-/// No slot; the highest index is one less, as there are 65,535 identifiers.
-const NONE: u16 = u16::MAX;
-
 /// What an identifier is in use for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum State {
     /// Nothing.
     Free,
-    /// A message whose record is not on stable storage yet.
-    Accepted,
     /// A message that may not be sent yet.
     Waiting,
     /// A message that may be sent, or was, and waits for PUBACK or PUBREC.
     Stored,
-    /// A QoS 2 message after PUBREC, whose record is not on stable storage yet.
-    Acknowledged,
     /// A QoS 2 message after PUBREC, whose PUBREL is to be sent.
     Releasing,
     /// A QoS 2 message that waits for PUBCOMP.
     Released,
-    /// A message that is through, whose record is not on stable storage yet.
-    Settled,
     /// A SUBSCRIBE that waits for SUBACK.
     Subscribe,
     /// An UNSUBSCRIBE that waits for UNSUBACK.
     Unsubscribe,
     /// Whatever it was, it is lost, and the application has not been told yet.
     Lost,
+    /// A message whose record is not on stable storage yet.
+    Accepted,
+    /// A QoS 2 message after PUBREC, whose record is not on stable storage yet.
+    Acknowledged,
+    /// A message that is through, whose record is not on stable storage yet.
+    Settled,
 }
 
-const STATES: usize = 11;
-
-impl State {
-    /// False for the states of records, if there are none.
-    const fn is_possible(self) -> bool {
-        cfg!(feature = "durability")
-            || !matches!(self, Self::Accepted | Self::Acknowledged | Self::Settled)
-    }
-}
+/// The number of states that have a list. The last ones are those of records.
+const LISTS: usize = if cfg!(feature = "durability") { 10 } else { 7 };
 
 #[derive(Clone, Copy, Debug)]
 struct List {
-    first: u16,
-    last: u16,
+    first: Option<Index>,
+    last: Option<Index>,
     len: u16,
 }
 
-/// The index of a slot that is in use.
+impl List {
+    const EMPTY: Self = Self {
+        first: None,
+        last: None,
+        len: 0,
+    };
+}
+
+/// The number of a slot, from 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Index(u16);
+pub(super) struct Index(NonZeroU16);
 
 #[derive(Debug)]
 pub(super) struct Slots<'b> {
     table: &'b mut [Slot],
-    lists: [List; STATES],
+    lists: [List; LISTS],
     /// The number of slots in use.
     used: u16,
     last_id: u16,
@@ -113,18 +107,12 @@ pub(super) struct Slots<'b> {
 impl<'b> Slots<'b> {
     pub(super) fn new(table: &'b mut [Slot]) -> Self {
         // Beyond this there are no identifiers.
-        let len = table.len().min(usize::from(NONE));
-        let table = table
-            .split_at_mut_checked(len)
-            .map_or_else(Default::default, |(t, _)| t);
-        table.fill(Slot::FREE);
+        let len = table.len().min(usize::from(u16::MAX));
+        let table = table.get_mut(..len).unwrap_or_default();
+        table.fill(Slot::EMPTY);
         Self {
             table,
-            lists: [List {
-                first: NONE,
-                last: NONE,
-                len: 0,
-            }; STATES],
+            lists: [List::EMPTY; LISTS],
             used: 0,
             last_id: 0,
         }
@@ -132,89 +120,87 @@ impl<'b> Slots<'b> {
 
     /// The number of slots, free or not.
     pub(super) fn capacity(&self) -> u16 {
-        u16::try_from(self.table.len()).unwrap_or(NONE)
+        u16::try_from(self.table.len()).unwrap_or(u16::MAX)
     }
 
-    fn slot(&self, index: u16) -> &Slot {
-        self.table.get(usize::from(index)).unwrap_or(&Slot::FREE)
+    fn slot(&self, Index(number): Index) -> &Slot {
+        let slot = self.table.get(usize::from(number.get()) - 1);
+        slot.unwrap_or(&Slot::EMPTY)
     }
 
-    fn slot_mut(&mut self, index: u16) -> Option<&mut Slot> {
-        self.table.get_mut(usize::from(index))
+    fn slot_mut(&mut self, Index(number): Index) -> Option<&mut Slot> {
+        self.table.get_mut(usize::from(number.get()) - 1)
     }
 
-    const fn list(&self, state: State) -> List {
-        self.lists[state as usize]
+    fn list(&self, state: State) -> List {
+        let list = self.lists.get((state as usize).wrapping_sub(1));
+        list.copied().unwrap_or(List::EMPTY)
     }
 
-    pub(super) const fn count(&self, state: State) -> u16 {
-        if state.is_possible() {
-            self.list(state).len
-        } else {
-            0
-        }
+    fn list_mut(&mut self, state: State) -> Option<&mut List> {
+        self.lists.get_mut((state as usize).wrapping_sub(1))
     }
 
-    pub(super) fn value(&self, Index(index): Index) -> u32 {
+    pub(super) fn count(&self, state: State) -> u16 {
+        self.list(state).len
+    }
+
+    pub(super) fn value(&self, index: Index) -> u32 {
         self.slot(index).value
     }
 
-    pub(super) fn set_value(&mut self, Index(index): Index, value: u32) {
+    pub(super) fn set_value(&mut self, index: Index, value: u32) {
         if let Some(slot) = self.slot_mut(index) {
             slot.value = value;
         }
     }
 
-    pub(super) fn expiry(&self, Index(index): Index) -> u32 {
+    pub(super) fn expiry(&self, index: Index) -> u32 {
         self.slot(index).expiry
     }
 
-    pub(super) fn set_expiry(&mut self, Index(index): Index, expiry: u32) {
+    pub(super) fn set_expiry(&mut self, index: Index, expiry: u32) {
         if let Some(slot) = self.slot_mut(index) {
             slot.expiry = expiry;
         }
     }
 
     #[cfg(feature = "durability")]
-    pub(super) fn unsent(&self, Index(index): Index) -> bool {
+    pub(super) fn unsent(&self, index: Index) -> bool {
         self.slot(index).unsent
     }
 
-    pub(super) fn set_unsent(&mut self, Index(index): Index, unsent: bool) {
+    pub(super) fn set_unsent(&mut self, index: Index, unsent: bool) {
         if let Some(slot) = self.slot_mut(index) {
             slot.unsent = unsent;
         }
     }
 
-    pub(super) fn state(&self, Index(index): Index) -> State {
+    pub(super) fn state(&self, index: Index) -> State {
         self.slot(index).state
     }
 
-    pub(super) fn id(&self, Index(index): Index) -> Option<PacketId> {
+    pub(super) fn id(&self, index: Index) -> Option<PacketId> {
         PacketId::new(self.slot(index).id)
     }
 
     pub(super) fn first(&self, state: State) -> Option<Index> {
-        if state.is_possible() {
-            known(self.list(state).first)
-        } else {
-            None
-        }
+        self.list(state).first
     }
 
-    pub(super) fn next(&self, Index(index): Index) -> Option<Index> {
-        known(self.slot(index).next)
+    pub(super) fn next(&self, index: Index) -> Option<Index> {
+        self.slot(index).next
     }
 
-    fn home(&self, id: PacketId) -> Option<u16> {
-        (id.get() - 1).checked_rem(self.capacity())
+    fn home(&self, id: PacketId) -> Option<Index> {
+        let number = (id.get() - 1).checked_rem(self.capacity())? + 1;
+        NonZeroU16::new(number).map(Index)
     }
 
     /// The slot of an identifier in use.
     pub(super) fn find(&self, id: PacketId) -> Option<Index> {
         let index = self.home(id)?;
-        let slot = self.slot(index);
-        (slot.id == id.get() && slot.state != State::Free).then_some(Index(index))
+        (self.slot(index).id == id.get()).then_some(index)
     }
 
     /// The next identifier, with its slot: the one after the last, or, where that one's slot is
@@ -225,12 +211,12 @@ impl<'b> Slots<'b> {
         }
         let mut id = self.last_id;
         // A whole round of the identifiers passes every slot.
-        for _ in 0..NONE {
+        for _ in 0..u16::MAX {
             id = id.checked_add(1).unwrap_or(1);
             let id = PacketId::new(id)?;
             let index = self.home(id)?;
-            if self.slot(index).state == State::Free {
-                return Some((Index(index), id));
+            if self.state(index) == State::Free {
+                return Some((index, id));
             }
         }
         None
@@ -240,7 +226,7 @@ impl<'b> Slots<'b> {
     #[cfg(feature = "durability")]
     pub(super) fn vacancy_for(&self, id: PacketId) -> Option<Index> {
         let index = self.home(id)?;
-        (self.slot(index).state == State::Free).then_some(Index(index))
+        (self.state(index) == State::Free).then_some(index)
     }
 
     /// The number of slots that are free.
@@ -255,11 +241,11 @@ impl<'b> Slots<'b> {
 
     /// Takes what [`vacancy`](Self::vacancy) found.
     pub(super) fn occupy(&mut self, index: Index, id: PacketId, state: State, value: u32) {
-        if let Some(slot) = self.slot_mut(index.0) {
+        if let Some(slot) = self.slot_mut(index) {
             *slot = Slot {
                 value,
                 id: id.get(),
-                ..Slot::FREE
+                ..Slot::EMPTY
             };
             self.last_id = id.get();
             self.used += 1;
@@ -276,8 +262,8 @@ impl<'b> Slots<'b> {
     /// Makes the slot and its identifier free.
     pub(super) fn release(&mut self, index: Index) {
         self.unlink(index);
-        if let Some(slot) = self.slot_mut(index.0) {
-            *slot = Slot::FREE;
+        if let Some(slot) = self.slot_mut(index) {
+            *slot = Slot::EMPTY;
             self.used -= 1;
         }
     }
@@ -289,45 +275,40 @@ impl<'b> Slots<'b> {
         }
     }
 
-    fn push_back(&mut self, Index(index): Index, state: State) {
-        let List { last, .. } = self.list(state);
-        let Some(slot) = self.slot_mut(index) else {
+    fn push_back(&mut self, index: Index, state: State) {
+        let Some(list) = self.list_mut(state) else {
             return;
         };
-        (slot.prev, slot.next, slot.state) = (last, NONE, state);
-        match self.slot_mut(last) {
-            Some(old) => old.next = index,
-            None => self.lists[state as usize].first = index,
-        }
-        let list = &mut self.lists[state as usize];
-        list.last = index;
+        let last = list.last.replace(index);
+        list.first = list.first.or(Some(index));
         list.len += 1;
+        if let Some(last) = last.and_then(|last| self.slot_mut(last)) {
+            last.next = Some(index);
+        }
+        if let Some(slot) = self.slot_mut(index) {
+            (slot.prev, slot.next, slot.state) = (last, None, state);
+        }
     }
 
-    fn unlink(&mut self, Index(index): Index) {
+    fn unlink(&mut self, index: Index) {
         let &Slot {
             prev, next, state, ..
         } = self.slot(index);
-        if state == State::Free {
-            return;
+        if let Some(prev) = prev.and_then(|prev| self.slot_mut(prev)) {
+            prev.next = next;
         }
-        match self.slot_mut(prev) {
-            Some(slot) => slot.next = next,
-            None => self.lists[state as usize].first = next,
+        if let Some(next) = next.and_then(|next| self.slot_mut(next)) {
+            next.prev = prev;
         }
-        match self.slot_mut(next) {
-            Some(slot) => slot.prev = prev,
-            None => self.lists[state as usize].last = prev,
+        if let Some(list) = self.list_mut(state) {
+            list.len -= 1;
+            if prev.is_none() {
+                list.first = next;
+            }
+            if next.is_none() {
+                list.last = prev;
+            }
         }
-        self.lists[state as usize].len -= 1;
-    }
-}
-
-const fn known(index: u16) -> Option<Index> {
-    if index == NONE {
-        None
-    } else {
-        Some(Index(index))
     }
 }
 
@@ -342,12 +323,12 @@ mod tests {
         let mut at = slots.first(state);
         let mut before = None;
         while let Some(index) = at {
-            assert_eq!(known(slots.slot(index.0).prev), before);
+            assert_eq!(slots.slot(index).prev, before);
             assert_eq!(slots.state(index), state);
             ids.push(slots.id(index).unwrap().get());
             (before, at) = (at, slots.next(index));
         }
-        assert_eq!(known(slots.list(state).last), before);
+        assert_eq!(slots.list(state).last, before);
         assert_eq!(usize::from(slots.count(state)), ids.len());
         ids
     }

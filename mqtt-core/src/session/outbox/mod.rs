@@ -144,7 +144,7 @@ impl<'b> Outbox<'b> {
     }
 
     /// The number of messages that were let through and are not through.
-    const fn admitted(&self) -> u16 {
+    fn admitted(&self) -> u16 {
         self.count(State::Stored)
             + self.count(State::Acknowledged)
             + self.count(State::Releasing)
@@ -158,16 +158,16 @@ impl<'b> Outbox<'b> {
     }
 
     /// The number of messages above QoS 0 that are not through, in flight or not.
-    pub(crate) const fn kept(&self) -> u16 {
+    pub(crate) fn kept(&self) -> u16 {
         self.admitted() + self.waiting() - self.at_most_once
     }
 
     /// The number of messages that are not in flight yet.
-    pub(crate) const fn waiting(&self) -> u16 {
+    pub(crate) fn waiting(&self) -> u16 {
         self.count(State::Waiting) + self.count(State::Accepted)
     }
 
-    pub(crate) const fn count(&self, state: State) -> u16 {
+    pub(crate) fn count(&self, state: State) -> u16 {
         self.slots.count(state)
     }
 
