@@ -11,7 +11,8 @@ use crate::link::{Phase, Reading, Server};
 use crate::session::Inbox;
 use crate::time::Instant;
 use crate::wire::{
-    self, Auth, Disconnect, EncodeError, Properties, Property, PropertyId, QoS, ReasonCode,
+    self, Auth, Disconnect, EncodeError, PacketType, Properties, Property, PropertyId, QoS,
+    ReasonCode,
 };
 
 impl<'b> Client<'b> {
@@ -306,10 +307,9 @@ impl<'b> Client<'b> {
         self.close();
         self.control.keep_partial();
         if let Some(code) = code.filter(|_| !self.outbox.is_payload_due()) {
-            let disconnect = Disconnect::new(code);
-            let len = wire::encoded_len(&disconnect, self.config.version);
-            if len.is_ok_and(|len| len <= self.max_transmit()) {
-                self.control.push_reserved(&disconnect, self.config.version);
+            let disconnect = [PacketType::Disconnect.first_byte(), 1, code as u8];
+            if disconnect.len() <= self.max_transmit() {
+                self.control.push_bytes(&disconnect);
             }
         }
     }

@@ -114,10 +114,7 @@ impl<'b> Client<'b> {
                     return Err(DecodeError::TrailingBytes.into());
                 }
                 self.timers.ping_answered();
-                return Ok(Step {
-                    consumed: len,
-                    event: None,
-                });
+                return Ok(Step::silent(len));
             }
             PacketType::Disconnect if version.is_v5() => {
                 let disconnect = Disconnect::decode(body, version)?;

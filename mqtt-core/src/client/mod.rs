@@ -86,10 +86,15 @@ pub struct Step<'i> {
 }
 
 impl<'i> Step<'i> {
-    const NOTHING: Self = Self {
-        consumed: 0,
-        event: None,
-    };
+    const NOTHING: Self = Self::silent(0);
+
+    /// What was consumed concerns nobody but the client.
+    const fn silent(consumed: usize) -> Self {
+        Self {
+            consumed,
+            event: None,
+        }
+    }
 
     /// True unless more input, output or time is needed first.
     #[must_use]
@@ -315,10 +320,7 @@ impl<'b> Client<'b> {
         }
         let step = match self.phase {
             Phase::Offline => Ok(Step::NOTHING),
-            Phase::Closed => Ok(Step {
-                consumed: input.len(),
-                event: None,
-            }),
+            Phase::Closed => Ok(Step::silent(input.len())),
             _ => self
                 .read(input, capacity.min(self.config.max_whole))
                 .and_then(|step| match self.timers.expired() {
@@ -569,7 +571,7 @@ impl<'b> Client<'b> {
         }
         if self.timers.wants_ping() {
             self.control
-                .push_reserved(&PacketType::PingReq, self.config.version);
+                .push_bytes(&[PacketType::PingReq.first_byte(), 0]);
             self.timers.ping_queued();
         }
     }
@@ -577,11 +579,11 @@ impl<'b> Client<'b> {
     /// Queues an acknowledgement, but never behind our DISCONNECT `[MQTT-3.14.4-1]`.
     fn answer_with(&mut self, packet: PacketType, id: PacketId, code: ReasonCode) {
         if self.phase == Phase::Online {
-            let ack = Ack {
-                code,
-                ..Ack::new(id)
-            };
-            self.control.acknowledge(packet, ack, self.config.version);
+            let [high, low] = id.get().to_be_bytes();
+            let bytes = [packet.first_byte(), 3, high, low, code as u8];
+            let ok = [packet.first_byte(), 2, high, low];
+            let is_ok = code == ReasonCode::Success;
+            self.control.push_bytes(if is_ok { &ok } else { &bytes });
         }
     }
 }

@@ -1,6 +1,6 @@
-use crate::buffers::shift;
+use crate::buffers::{copy, shift};
 use crate::error::{Error, Resource, UsageError};
-use crate::wire::{self, Ack, AckKind, Body, PacketType, Version, packet_len};
+use crate::wire::{self, Body, Version, packet_len};
 
 /// Packets other than PUBLISH, encoded, in the order in which they are to be sent.
 #[derive(Debug)]
@@ -102,48 +102,41 @@ impl<'b> Control<'b> {
         version: Version,
         max_packet: usize,
     ) -> Result<(), Error> {
-        self.push_within(packet, version, max_packet, RESERVE)
-    }
-
-    /// Queues a PINGREQ or the DISCONNECT after an error, for which room is reserved.
-    pub(crate) fn push_reserved(&mut self, packet: &dyn Body, version: Version) {
-        let pushed = self.push_within(packet, version, usize::MAX, 0);
-        debug_assert!(pushed.is_ok() || self.bytes.len() < RESERVE);
-    }
-
-    fn push_within(
-        &mut self,
-        packet: &dyn Body,
-        version: Version,
-        max_packet: usize,
-        reserve: usize,
-    ) -> Result<(), Error> {
         let len = wire::encoded_len(packet, version)?;
         if len > max_packet {
             return Err(UsageError::MaximumPacketSize.into());
         }
+        wire::write(packet, version, self.place(len, RESERVE)?);
+        Ok(())
+    }
+
+    /// Queues the bytes of a packet for which there is room: an acknowledgement, if it
+    /// [has room](Self::has_room), or a PINGREQ or the DISCONNECT after an error, for which room is
+    /// reserved.
+    pub(crate) fn push_bytes(&mut self, packet: &[u8]) {
+        if let Ok(place) = self.place(packet.len(), 0) {
+            copy(place, packet);
+        } else {
+            debug_assert!(self.bytes.len() < RESERVE);
+        }
+    }
+
+    /// The place of a packet that is queued.
+    fn place(&mut self, len: usize, reserve: usize) -> Result<&mut [u8], Error> {
         let room = self.bytes.len().saturating_sub(reserve);
         if len > room {
             return Err(UsageError::BufferTooSmall.into());
         }
-        if len > room - (self.end - self.start).min(room) {
+        if len > room.saturating_sub(self.end - self.start) {
             return Err(Error::Full(Resource::Control));
         }
         if len > self.bytes.len() - self.end {
             self.move_to_front();
         }
-        let end = self.end + len;
-        let place = self.bytes.get_mut(self.end..end);
-        let place = place.ok_or(Error::Full(Resource::Control))?;
-        wire::write(packet, version, place);
-        self.end = end;
-        Ok(())
-    }
-
-    /// Queues an acknowledgement; the caller has made sure that it [has room](Self::has_room).
-    pub(crate) fn acknowledge(&mut self, packet: PacketType, ack: Ack<'_>, version: Version) {
-        let pushed = self.push(&AckKind(packet, ack), version, usize::MAX);
-        debug_assert_eq!(pushed, Ok(()));
+        let start = self.end;
+        self.end += len;
+        let place = self.bytes.get_mut(start..self.end);
+        place.ok_or(Error::Full(Resource::Control))
     }
 
     fn move_to_front(&mut self) {

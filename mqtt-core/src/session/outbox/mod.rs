@@ -638,34 +638,33 @@ impl<'b> Outbox<'b> {
     /// know of the connection (`is_recorded`).
     pub(crate) fn connection_lost(&mut self, is_recorded: bool) {
         let begun = self.single.take().filter(|single| single.sent > 0);
-        let mut at = self.slots.first(State::Stored);
+        let mut at = self.oldest();
         while let Some(index) = at {
-            at = self.slots.next(index);
+            at = Stored(&mut self.slots).next(index);
+            if qos(self.flags(index)) == QoS::AtMostOnce {
+                // Its payload was with the application: at this QoS no other has a slot.
+                self.lose(index);
+                continue;
+            }
             let is_begun = begun.is_some_and(|single| single.index == index);
-            if is_begun || self.arena.is_begun(self.offset(index)) {
+            if self.slots.state(index) == State::Stored
+                && (is_begun || self.arena.is_begun(self.offset(index)))
+            {
                 self.set_dup(index, true);
                 self.slots.set_expiry(index, 0);
             }
+            if is_recorded
+                && self.slots.state(index) != State::Accepted
+                && self.flags(index) & DUP == 0
+            {
+                // The journal takes it for one that may have been sent.
+                self.slots.set_unsent(index, true);
+            }
+            self.remove_alias(index);
         }
         // Before those that wait already.
         self.slots.set_state_all(State::Waiting, State::Stored);
         self.slots.set_state_all(State::Stored, State::Waiting);
-        let mut at = self.oldest();
-        while let Some(index) = at {
-            at = Stored(&mut self.slots).next(index);
-            let flags = self.flags(index);
-            if qos(flags) == QoS::AtMostOnce {
-                // Its payload was with the application: at this QoS no other has a slot.
-                self.lose(index);
-            } else {
-                self.remove_alias(index);
-                // The journal takes it for one that may have been sent.
-                let has_record = self.slots.state(index) == State::Waiting;
-                if is_recorded && has_record && flags & DUP == 0 {
-                    self.slots.set_unsent(index, true);
-                }
-            }
-        }
         self.slots.set_state_all(State::Releasing, State::Released);
         self.slots.set_state_all(State::Subscribe, State::Lost);
         self.slots.set_state_all(State::Unsubscribe, State::Lost);
