@@ -241,7 +241,7 @@ impl<'b> Client<'b> {
         let Config {
             version,
             clean_start,
-            keep_alive,
+            mut keep_alive,
             ping_timeout,
             ..
         } = self.config;
@@ -252,12 +252,15 @@ impl<'b> Client<'b> {
         // 3.1 does not say, but a session without clean start goes on.
         let session_present = connack.session_present || version == Version::V31 && !clean_start;
         if V5 {
+            let said = &connack.properties;
             self.server = Server::new(connack);
+            keep_alive = said.get(PropertyId::ServerKeepAlive).unwrap_or(keep_alive);
             if self.max_transmit() < ACK_LEN {
                 return Err(PeerError::MaximumPacketSize.into());
             }
-            self.aliases_out.begin(self.server.topic_alias_maximum);
-            if let Some(client_id) = connack.properties.get(PropertyId::AssignedClientIdentifier) {
+            let aliases = said.get(PropertyId::TopicAliasMaximum);
+            self.aliases_out.begin(aliases.unwrap_or(0));
+            if let Some(client_id) = said.get(PropertyId::AssignedClientIdentifier) {
                 // Without room for it the connection goes on all the same.
                 let _ = self.assign(client_id);
             }
@@ -268,8 +271,7 @@ impl<'b> Client<'b> {
             self.disconnected = false;
         }
         self.phase = Phase::Online;
-        self.timers
-            .connected(self.server.keep_alive.unwrap_or(keep_alive), ping_timeout);
+        self.timers.connected(keep_alive, ping_timeout);
         if !session_present {
             self.inbox.clear();
         }

@@ -8,8 +8,8 @@ pub(crate) struct Aliases<'b> {
     end: usize,
     /// The highest alias that may be used.
     maximum: u16,
-    /// The lowest alias that was not used on this connection, or lower.
-    unused: u32,
+    /// The lowest alias that was not used on this connection, or lower; 0 if all were.
+    unused: u16,
 }
 
 /// The alias and the length of the topic, which follows.
@@ -67,14 +67,11 @@ impl<'b> Aliases<'b> {
         if HEAD + topic.len() > self.bytes.len() {
             return None;
         }
-        while let Some(unused) = u16::try_from(self.unused)
-            .ok()
-            .filter(|&n| n <= self.maximum)
-        {
-            if self.topic(unused).is_none() {
-                return Some(unused);
+        while (1..=self.maximum).contains(&self.unused) {
+            if self.topic(self.unused).is_none() {
+                return Some(self.unused);
             }
-            self.unused += 1;
+            self.unused = self.unused.wrapping_add(1);
         }
         self.iter().next().map(|(_, alias, _)| alias)
     }

@@ -8,8 +8,6 @@ use crate::wire::{
 pub(crate) struct Server {
     pub(crate) receive_maximum: u16,
     pub(crate) maximum_packet_size: u32,
-    pub(crate) keep_alive: Option<u16>,
-    pub(crate) topic_alias_maximum: u16,
     maximum_qos: QoS,
     retain: bool,
     wildcards: bool,
@@ -22,8 +20,6 @@ impl Server {
     pub(crate) const UNLIMITED: Self = Self {
         receive_maximum: u16::MAX,
         maximum_packet_size: u32::MAX,
-        keep_alive: None,
-        topic_alias_maximum: 0,
         maximum_qos: QoS::ExactlyOnce,
         retain: true,
         wildcards: true,
@@ -37,8 +33,6 @@ impl Server {
         Self {
             receive_maximum: said.get(PropertyId::ReceiveMaximum).unwrap_or(u16::MAX),
             maximum_packet_size: said.get(PropertyId::MaximumPacketSize).unwrap_or(u32::MAX),
-            keep_alive: said.get(PropertyId::ServerKeepAlive),
-            topic_alias_maximum: said.get(PropertyId::TopicAliasMaximum).unwrap_or(0),
             maximum_qos: said.get(PropertyId::MaximumQoS).unwrap_or(QoS::ExactlyOnce),
             retain: is_available(PropertyId::RetainAvailable),
             wildcards: is_available(PropertyId::WildcardSubscriptionAvailable),

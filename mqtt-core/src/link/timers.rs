@@ -10,8 +10,8 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timers {
     now: Instant,
-    /// Up to when [`seconds`](Self::seconds) have been counted, once the time was told.
-    counted: Option<Instant>,
+    /// Up to when [`seconds`](Self::seconds) have been counted.
+    counted: Instant,
     seconds: u32,
     sent: u32,
     received: u32,
@@ -24,6 +24,8 @@ pub(crate) struct Timers {
     awaited: Awaited,
     /// True if there is a PINGREQ that has not left yet.
     is_ping_queued: bool,
+    /// True once the time was told.
+    is_told: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,7 +51,7 @@ impl Timers {
     pub(crate) const fn new() -> Self {
         Self {
             now: Instant::from_millis(0),
-            counted: None,
+            counted: Instant::from_millis(0),
             seconds: 0,
             sent: 0,
             received: 0,
@@ -58,22 +60,29 @@ impl Timers {
             keep_alive: NEVER,
             awaited: Awaited::Nothing,
             is_ping_queued: false,
+            is_told: false,
         }
     }
 
     /// Notes the time. A clock that goes backwards stands still here.
     pub(crate) fn set_now(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        let counted = self.counted.get_or_insert(now);
+        if !self.is_told {
+            self.is_told = true;
+            self.counted = now;
+        }
         // More than once only if nobody has told the time for 49 days; thus division is by 32 bits.
         while self.seconds < u32::MAX {
-            let passed = self.now.as_millis().saturating_sub(counted.as_millis());
+            let passed = self
+                .now
+                .as_millis()
+                .saturating_sub(self.counted.as_millis());
             let seconds = u32::try_from(passed).unwrap_or(u32::MAX) / 1000;
             if seconds == 0 {
                 break;
             }
             self.seconds = self.seconds.saturating_add(seconds);
-            *counted = counted.plus_millis(u64::from(seconds) * 1000);
+            self.counted = self.counted.plus_millis(u64::from(seconds) * 1000);
         }
     }
 
@@ -85,7 +94,7 @@ impl Timers {
     /// The moment of these [`seconds`](Self::seconds).
     pub(crate) fn at(&self, seconds: u32) -> Instant {
         let left = u64::from(seconds.saturating_sub(self.seconds));
-        self.counted.unwrap_or(self.now).plus_millis(left * 1000)
+        self.counted.plus_millis(left * 1000)
     }
 
     pub(crate) const fn now(&self) -> Instant {

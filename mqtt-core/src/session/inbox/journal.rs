@@ -8,7 +8,7 @@ impl Inbox<'_> {
     /// The messages that were dealt with, as far as the order of acknowledging goes, but for those
     /// at the front that are recorded.
     fn accepted(&self) -> impl Iterator<Item = &Unacknowledged> {
-        let queued = (self.recorded..self.len).filter_map(|n| self.queued(n));
+        let queued = (usize::from(self.recorded)..self.len.into()).filter_map(|n| self.queued(n));
         queued.take_while(|message| message.is(Unacknowledged::ACCEPTED))
     }
 
@@ -17,7 +17,7 @@ impl Inbox<'_> {
         let received = self.accepted().filter(|message| message.wants_record());
         let received = received.filter_map(|message| PacketId::new(message.id));
         let released = self.released.recorded..self.released.len;
-        let released = released.filter_map(|n| PacketId::new(self.released_at(n)));
+        let released = released.filter_map(|n| PacketId::new(self.released_at(n.into())));
         received
             .map(Record::Received)
             .chain(released.map(Record::Released))
@@ -28,7 +28,7 @@ impl Inbox<'_> {
     pub(crate) fn journaled(&mut self, n: usize) {
         let mut left = n;
         while self.accepted().next().is_some() {
-            let message = self.queued_mut(self.recorded);
+            let message = self.queued_mut(self.recorded.into());
             if let Some(message) = message.filter(|message| message.wants_record()) {
                 if left == 0 {
                     return;
@@ -39,7 +39,7 @@ impl Inbox<'_> {
             self.recorded += 1;
         }
         while left > 0 && self.released.recorded < self.released.len {
-            if let Some(id) = PacketId::new(self.released_at(self.released.recorded)) {
+            if let Some(id) = PacketId::new(self.released_at(self.released.recorded.into())) {
                 self.remove(id);
             }
             self.released.recorded += 1;
@@ -57,7 +57,7 @@ impl Inbox<'_> {
     pub(crate) fn snapshot(&self) -> impl Iterator<Item = Record<'_>> {
         let received = self.cells.iter().map(|cell| cell.received);
         let flags = Unacknowledged::EXACTLY_ONCE;
-        let queued = (0..self.len).filter_map(|n| self.queued(n));
+        let queued = (0..self.len.into()).filter_map(|n| self.queued(n));
         let unrecorded =
             queued.filter(move |m| m.flags & (flags | Unacknowledged::RECORDED) == flags);
         let unrecorded = unrecorded.map(|message| message.id);

@@ -100,22 +100,22 @@ pub(crate) enum Delivery {
 pub(crate) struct Inbox<'b> {
     cells: &'b mut [Inbound],
     /// Where the queue begins.
-    front: usize,
+    front: u16,
     /// The length of the queue.
-    len: usize,
+    len: u16,
     /// The number of received QoS 2 identifiers.
-    received: usize,
+    received: u16,
     /// How many of them are not in their home cell.
-    displaced: usize,
+    displaced: u16,
     /// How many of them were not heard of on this connection.
-    old: usize,
+    old: u16,
     /// The number of QoS 1 messages in the queue.
-    at_least_once: usize,
+    at_least_once: u16,
     /// The queue of QoS 2 messages to be completed: where it begins, how long it is, and how many
     /// at its front are recorded.
     released: Released,
     /// How many messages at the front of the queue have been dealt with and want no record.
-    recorded: usize,
+    recorded: u16,
     /// True if changes count once they are on stable storage.
     durable: bool,
 }
@@ -131,9 +131,9 @@ pub(crate) struct Unaccepted {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Released {
-    front: usize,
-    len: usize,
-    recorded: usize,
+    front: u16,
+    len: u16,
+    recorded: u16,
     /// True if the last one is given up, and the server is not told.
     is_given_up: bool,
 }
@@ -150,9 +150,7 @@ pub(crate) enum Due {
 impl<'b> Inbox<'b> {
     pub(crate) fn new(cells: &'b mut [Inbound], durable: bool) -> Self {
         let len = cells.len().min(usize::from(u16::MAX));
-        let cells = cells
-            .split_at_mut_checked(len)
-            .map_or_else(Default::default, |(c, _)| c);
+        let cells = cells.get_mut(..len).unwrap_or_default();
         cells.fill(Inbound::EMPTY);
         Self {
             cells,
@@ -186,22 +184,23 @@ impl<'b> Inbox<'b> {
     }
 
     /// The cell `n` after `from`, around the ring.
-    fn at(&self, from: usize, n: usize) -> usize {
-        let index = from + n;
-        if index >= self.cells.len() {
-            index - self.cells.len()
-        } else {
-            index
-        }
+    fn at(&self, from: u16, n: usize) -> usize {
+        let index = usize::from(from) + n;
+        index.checked_sub(self.cells.len()).unwrap_or(index)
     }
 
     // The set: open addressing by identifier. Servers count identifiers up, so that neighbours
     // in time are neighbours here and the first look finds its cell.
 
+    /// The next cell, around the ring.
+    fn after(&self, index: usize) -> usize {
+        let next = index + 1;
+        if next == self.cells.len() { 0 } else { next }
+    }
+
     fn home(&self, id: PacketId) -> usize {
-        usize::from(id.get() - 1)
-            .checked_rem(self.cells.len())
-            .unwrap_or(0)
+        let number = usize::from(id.get() - 1);
+        number.checked_rem(self.cells.len()).unwrap_or(0)
     }
 
     fn received_at(&self, index: usize) -> u16 {
@@ -215,7 +214,7 @@ impl<'b> Inbox<'b> {
             match self.received_at(index) {
                 0 => return Some((index, false)),
                 found if found == id.get() => return Some((index, true)),
-                _ => index = self.at(index, 1),
+                _ => index = self.after(index),
             }
         }
         None
@@ -232,15 +231,15 @@ impl<'b> Inbox<'b> {
             return false;
         };
         self.received -= 1;
-        self.displaced -= usize::from(hole != self.home(id));
-        self.old -= usize::from(self.is_old(hole));
+        self.displaced -= u16::from(hole != self.home(id));
+        self.old -= u16::from(self.is_old(hole));
         // Whatever comes after the hole moves up, unless its home lies behind the hole.
         let mut index = hole;
         for _ in 1..self.cells.len() {
             if self.displaced == 0 {
                 break;
             }
-            index = self.at(index, 1);
+            index = self.after(index);
             let Some(moving) = PacketId::new(self.received_at(index)) else {
                 break;
             };
@@ -252,7 +251,7 @@ impl<'b> Inbox<'b> {
             };
             if !stays {
                 self.set(hole, moving.get(), self.is_old(index));
-                self.displaced -= usize::from(hole == home);
+                self.displaced -= u16::from(hole == home);
                 hole = index;
             }
         }
@@ -292,7 +291,7 @@ impl<'b> Inbox<'b> {
     // The queue.
 
     fn queued(&self, n: usize) -> Option<&Unacknowledged> {
-        if n >= self.len {
+        if n >= usize::from(self.len) {
             return None;
         }
         Some(&self.cells.get(self.at(self.front, n))?.unacknowledged)
@@ -303,20 +302,24 @@ impl<'b> Inbox<'b> {
         Some(&mut self.cells.get_mut(index)?.unacknowledged)
     }
 
+    fn last_mut(&mut self) -> Option<&mut Unacknowledged> {
+        self.queued_mut(usize::from(self.len).checked_sub(1)?)
+    }
+
     /// True if no further message can be queued.
     pub(crate) fn is_full(&self) -> bool {
-        self.len == self.cells.len()
+        self.len == self.capacity()
     }
 
     /// True if no further QoS 2 identifier can be noted.
     pub(crate) fn is_set_full(&self) -> bool {
-        self.received >= self.cells.len()
+        self.received >= self.capacity()
     }
 
     /// True if the server has as many messages in flight on this connection as it may
     /// `[MQTT-3.3.4-9]`.
     pub(crate) fn is_exhausted(&self) -> bool {
-        self.received - self.old + self.at_least_once >= self.cells.len()
+        (self.received - self.old).saturating_add(self.at_least_once) >= self.capacity()
     }
 
     /// True if an identifier is new again once that is recorded.
@@ -342,7 +345,7 @@ impl<'b> Inbox<'b> {
         // Servers count identifiers up.
         let front = self.queued(0)?.id;
         let guess = Some(usize::from(id.get().wrapping_sub(front))).filter(is_there);
-        guess.or_else(|| (0..self.len).find(is_there))
+        guess.or_else(|| (0..usize::from(self.len)).find(is_there))
     }
 
     /// True if the QoS 2 message `id` has not had its PUBREC.
@@ -357,7 +360,7 @@ impl<'b> Inbox<'b> {
             Some((index, false)) => {
                 self.set(index, id.get(), false);
                 self.received += 1;
-                self.displaced += usize::from(index != self.home(id));
+                self.displaced += u16::from(index != self.home(id));
                 true
             }
             found => found.is_some(),
@@ -370,8 +373,8 @@ impl<'b> Inbox<'b> {
             return;
         }
         self.len += 1;
-        self.at_least_once += usize::from(qos == QoS::AtLeastOnce);
-        if let Some(last) = self.queued_mut(self.len - 1) {
+        self.at_least_once += u16::from(qos == QoS::AtLeastOnce);
+        if let Some(last) = self.last_mut() {
             last.put(Unacknowledged {
                 id: id.get(),
                 code: ReasonCode::Success,
@@ -383,7 +386,7 @@ impl<'b> Inbox<'b> {
     /// The server has sent a message again.
     pub(crate) fn repeated(&mut self, id: PacketId) {
         if let Some((index, true)) = self.search(id) {
-            self.old -= usize::from(self.is_old(index));
+            self.old -= u16::from(self.is_old(index));
             self.set(index, id.get(), false);
         }
         let flag = Unacknowledged::EXACTLY_ONCE;
@@ -416,7 +419,7 @@ impl<'b> Inbox<'b> {
 
     /// Marks the newest message as dealt with.
     pub(crate) fn accept_last(&mut self) {
-        if let Some(last) = self.len.checked_sub(1).and_then(|n| self.queued_mut(n)) {
+        if let Some(last) = self.last_mut() {
             last.flags |= Unacknowledged::ACCEPTED;
         }
     }
@@ -445,7 +448,7 @@ impl<'b> Inbox<'b> {
         let Some(&front) = self.queued(0) else {
             return;
         };
-        self.front = self.at(self.front, 1);
+        self.front = narrow(self.at(self.front, 1));
         self.len -= 1;
         self.recorded = self.recorded.saturating_sub(1);
         match (front.qos(), PacketId::new(front.id)) {
@@ -460,10 +463,10 @@ impl<'b> Inbox<'b> {
     /// PUBREL: the identifier is new again, once that is recorded. False if there is no room to
     /// note that.
     pub(crate) fn release(&mut self, id: PacketId) -> bool {
-        if self.released.len == self.cells.len() {
+        if self.released.len == self.capacity() {
             return false;
         }
-        let index = self.at(self.released.front, self.released.len);
+        let index = self.at(self.released.front, self.released.len.into());
         if let Some(cell) = self.cells.get_mut(index) {
             cell.released = id.get();
         }
@@ -484,7 +487,7 @@ impl<'b> Inbox<'b> {
 
     /// Notes that the PUBCOMP of [`completing`](Self::completing) is on its way.
     pub(crate) fn completed(&mut self) {
-        self.released.front = self.at(self.released.front, 1);
+        self.released.front = narrow(self.at(self.released.front, 1));
         self.released.len -= 1;
         self.released.recorded -= 1;
     }
@@ -511,7 +514,7 @@ impl<'b> Inbox<'b> {
             let is_error = message.code.is_error();
             if keep && message.is(Unacknowledged::EXACTLY_ONCE) && !is_error {
                 self.len += 1;
-                if let Some(last) = self.queued_mut(self.len - 1) {
+                if let Some(last) = self.last_mut() {
                     last.put(message);
                     last.flags |= Unacknowledged::EARLIER;
                 }
@@ -527,6 +530,12 @@ impl<'b> Inbox<'b> {
         (self.received, self.displaced, self.recorded) = (0, 0, 0);
         self.old = 0;
     }
+}
+
+/// There are no more than 65,535 cells.
+#[expect(clippy::cast_possible_truncation, reason = "an index of a cell")]
+const fn narrow(index: usize) -> u16 {
+    index as u16
 }
 
 #[cfg(test)]
