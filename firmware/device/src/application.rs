@@ -56,7 +56,7 @@ pub struct Application {
     job: Job,
     /// What a journal keeps.
     pub state: State,
-    /// How many numbered messages of QoS 2 were received; recorded is what `state` says.
+    /// How many numbered messages of QoS 2 were received. `state` has those that are recorded.
     received: u32,
     /// How many sessions were resumed.
     pub resumed: u32,
