@@ -85,7 +85,12 @@ static int connect(struct wm_mqtt_net *net)
 {
     SYS_ARCH_DECL_PROTECT(level);
     err_t error;
-    struct netconn *conn = netconn_new_with_callback(NETCONN_TCP, event);
+    struct netconn *conn;
+#if LWIP_IPV6
+    conn = netconn_new_with_callback(IP_IS_V6(&net->address) ? NETCONN_TCP_IPV6 : NETCONN_TCP, event);
+#else
+    conn = netconn_new_with_callback(NETCONN_TCP, event);
+#endif
     if (conn == NULL) {
         return WM_MQTT_PORT_ERROR_SOCKET;
     }
