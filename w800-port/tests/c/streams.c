@@ -582,3 +582,31 @@ SCENARIO(tls_closed_during_the_handshake)
 {
     in_background(tls_closed_job);
 }
+
+/* Servers that turn down another name than theirs, and protocols that they do not know. */
+static void tls_names_job(void)
+{
+    static const char *const protocols[] = {"other", "mqtt", NULL};
+    static const char *const others[] = {"other", NULL};
+    wm_mqtt_port_target_t to;
+    memset(&to, 0, sizeof to);
+    to.tls = 1;
+    to.verify = 1;
+    to.ca = rig_file("ca.crt");
+    to.host = rig_setting("NAME");
+    to.port = (uint16_t)rig_world("start TLS server for names");
+    wm_mqtt_port_close(opened(&to));
+    to.host = rig_setting("HOST");
+    fails(&to, WM_MQTT_PORT_ERROR_TLS(-0x7780), "TLS error");
+
+    to.port = (uint16_t)rig_world("start TLS server for protocols");
+    to.alpn = protocols;
+    wm_mqtt_port_close(opened(&to));
+    to.alpn = others;
+    fails(&to, WM_MQTT_PORT_ERROR_TLS(-0x7780), "TLS error");
+}
+
+SCENARIO(tls_sends_name_and_protocols)
+{
+    in_background(tls_names_job);
+}

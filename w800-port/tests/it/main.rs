@@ -13,7 +13,10 @@ mod examples;
 mod headers;
 mod rig;
 
+use std::path::Path;
+
 use rig::Program;
+use testkit::machine::missing;
 
 /// Each scenario of `../c`. Those of the `port` alone run on lwIP and on POSIX, those of the library also
 /// under valgrind, and those that are `slow` on lwIP only: they wait for up to half a minute. Those that
@@ -86,6 +89,7 @@ scenarios! {
         tls_without_the_certificate_that_is_asked_for
         tls_to_a_server_without
         tls_closed_during_the_handshake
+        tls_sends_name_and_protocols
     }
     library {
         client_over_tcp
@@ -187,6 +191,29 @@ fn run(program: Program, scenario: &str) {
 #[test]
 fn ssl_not_supported() {
     rig::passes(Program::PosixWithoutTls, "ssl_not_supported");
+}
+
+/// With the oldest mbedTLS that the port is for.
+#[test]
+fn tls_of_mbedtls_2_28() {
+    if !Path::new("/usr/include/mbedtls/ssl.h").is_file() {
+        let _: Option<()> = missing("libmbedtls-dev is");
+        return;
+    }
+    for scenario in [
+        "tls_carries_much",
+        "tls_refuses_servers",
+        "tls_says_which_pem_is_bad",
+        "tls_shows_the_clients_certificate",
+        "client_over_websocket_and_tls",
+    ] {
+        rig::passes(Program::PosixMbedTls2, scenario);
+    }
+}
+
+#[test]
+fn lwip_with_other_options_compiles() {
+    rig::build("options");
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(crate) enum Program {
     PosixSanitized,
     /// The same without TLS.
     PosixWithoutTls,
+    /// The same with Debian's mbedTLS, which is 2.28.
+    PosixMbedTls2,
 }
 
 impl Program {
@@ -40,6 +42,7 @@ impl Program {
             Self::LwipValgrind => "lwip-plain",
             Self::PosixSanitized => "posix-asan",
             Self::PosixWithoutTls => "posix-without-tls",
+            Self::PosixMbedTls2 => "posix-mbedtls-2",
         }
     }
 
@@ -186,7 +189,7 @@ pub(crate) struct World {
     namespace: Option<Namespace>,
     listeners: Listeners,
     settings: HashMap<String, String>,
-    _servers: Vec<Process>,
+    servers: Vec<Process>,
 }
 
 /// A process, killed when it is dropped.
@@ -211,7 +214,7 @@ impl World {
             namespace,
             listeners,
             settings: HashMap::new(),
-            _servers: Vec::new(),
+            servers: Vec::new(),
         };
         world.start_servers("peer")?;
         world.start_servers("broker")?;
@@ -243,7 +246,7 @@ impl World {
         }
         let mut child = command.spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
-        self._servers.push(Process(child));
+        self.servers.push(Process(child));
         for line in said.lines() {
             let line = line.unwrap();
             let Some((name, port)) = line.split_once(' ') else {
@@ -326,9 +329,9 @@ impl World {
             match lines.recv_timeout(PATIENCE) {
                 Ok(line) => {
                     if let Some(order) = line.strip_prefix('@') {
-                        self.obey(order);
+                        let result = self.obey(order);
                         // A program that is gone has said why.
-                        let _ = orders.write_all(b"done\n");
+                        let _ = orders.write_all(format!("done {result}\n").as_bytes());
                     }
                     passed |= line == format!("passed {scenario}");
                 }
@@ -350,10 +353,14 @@ impl World {
         );
     }
 
-    /// Does what a scenario asks for.
-    pub(crate) fn obey(&mut self, order: &str) {
+    /// Does what a scenario asks for. What comes of it, such as a port, or 0.
+    pub(crate) fn obey(&mut self, order: &str) -> u16 {
         if let Some(what) = order.strip_prefix("publish ") {
-            return self.publish(what);
+            self.publish(what);
+            return 0;
+        }
+        if let Some(what) = order.strip_prefix("start TLS server for ") {
+            return self.start_tls_server(what);
         }
         let broker = &mut self.listeners.mosquitto;
         match (order, &self.namespace) {
@@ -366,6 +373,45 @@ impl World {
             ("thaw broker" | "plug", _) => broker.thaw(),
             _ => panic!("an unknown order: {order}"),
         }
+        0
+    }
+
+    /// Starts a server that turns down who calls it by another name than NAME, or who offers protocols
+    /// and not `mqtt` among them. Its port.
+    fn start_tls_server(&mut self, what: &str) -> u16 {
+        let dir = self.listeners.mosquitto.dir.path();
+        let [certificate, key] = ["server.crt", "server.key"].map(|name| dir.join(name));
+        let mut command = self.command(Path::new("openssl"));
+        command
+            .args(["s_server", "-4", "-accept", &format!("{}:0", self.host())])
+            .arg("-cert")
+            .arg(&certificate)
+            .arg("-key")
+            .arg(&key);
+        if what == "protocols" {
+            command.args(["-alpn", "mqtt"]);
+        } else {
+            command
+                .args(["-servername_fatal", "-servername", self.setting("NAME")])
+                .arg("-cert2")
+                .arg(&certificate)
+                .arg("-key2")
+                .arg(&key);
+        }
+        // It ends when there is nothing more to read.
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = lines_of(child.stdout.take().unwrap());
+        self.servers.push(Process(child));
+        let port = lines.iter().find_map(|line| {
+            let (_, port) = line.strip_prefix("ACCEPT ")?.rsplit_once(':')?;
+            port.parse().ok()
+        });
+        port.unwrap()
     }
 
     /// Publishes the messages 0, 1, 2 and so on: "TOPIC QOS COUNT".

@@ -59,13 +59,14 @@ char *rig_file(const char *name)
     return kept[files++];
 }
 
-void rig_world(const char *order)
+int rig_world(const char *order)
 {
     char answer[64];
     printf("@%s\n", order);
     fflush(stdout);
     CHECK(fgets(answer, sizeof answer, stdin) != NULL);
-    CHECK(strcmp(answer, "done\n") == 0);
+    CHECK(strncmp(answer, "done ", 5) == 0);
+    return atoi(answer + 5);
 }
 
 /* --- counting --------------------------------------------------------------------

@@ -46,8 +46,8 @@ int rig_number(const char *name);
 char *rig_file(const char *name);
 
 /* Has the one who started the program do something in the world, such as "unplug", and waits until it
-   is done. */
-void rig_world(const char *order);
+   is done. What comes of it, such as a port, or 0. */
+int rig_world(const char *order);
 
 /* Blocks that the port's allocator has given out, less those that came back, by the library or by
    rig_free(). */

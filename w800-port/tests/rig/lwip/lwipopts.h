@@ -33,7 +33,9 @@
 #define LWIP_NETCONN_THREAD_SEM_ALLOC()
 #define LWIP_NETCONN_THREAD_SEM_FREE()
 
+#ifndef LWIP_TCPIP_CORE_LOCKING
 #define LWIP_TCPIP_CORE_LOCKING 0
+#endif
 #define LWIP_TCPIP_CORE_LOCKING_INPUT 0
 #define LWIP_ALLOW_MEM_FREE_FROM_OTHER_CONTEXT 0
 #define TCPIP_THREAD_STACKSIZE 4096
@@ -54,7 +56,10 @@
 
 #define LWIP_DNS 1
 #define LWIP_IPV4 1
+/* Other systems have it otherwise: `make options`. */
+#ifndef LWIP_IPV6
 #define LWIP_IPV6 0
+#endif
 #define LWIP_DHCP 0
 #define LWIP_ARP 1
 #define ARP_QUEUEING 1
