@@ -85,7 +85,7 @@ typedef enum wm_mqtt_client_error_code_en {
     WM_MQTT_CLIENT_ERROR_NULL_PARAMETER = WM_ERR_MQTT_CLIENT_BASE - 6,
     /* A topic longer than MQTT allows (65535 bytes), or one given with its length that has a NUL in it. */
     WM_MQTT_CLIENT_ERROR_TOPICNAME_TRUNCATED = WM_ERR_MQTT_CLIENT_BASE - 7,
-    /* A structure that was not initialised: the size of the options. */
+    /* A structure that was not initialised: the size of the options, a function of the journal. */
     WM_MQTT_CLIENT_ERROR_BAD_STRUCTURE = WM_ERR_MQTT_CLIENT_BASE - 8,
     /* A QoS other than 0, 1, 2. */
     WM_MQTT_CLIENT_ERROR_BAD_QOS = WM_ERR_MQTT_CLIENT_BASE - 9,
@@ -298,7 +298,7 @@ typedef struct wm_mqtt_client_options_st {
 
 /*
  * wm_mqtt_client_init() with options; NULL options are the default. If it returns NULL, *error (unless that
- * is NULL) is the reason: -3, -5099, BAD_PROTOCOL, BAD_UTF8_STRING, BAD_STRUCTURE (size), BAD_MQTT_VERSION,
+ * is NULL) is the reason: -3, -5099, BAD_PROTOCOL, BAD_UTF8_STRING, BAD_STRUCTURE (size, journal), BAD_MQTT_VERSION,
  * BAD_MQTT_OPTION (session_expiry without 5.0, a buffer too small for CONNECT), PERSISTENCE_ERROR.
  */
 wm_mqtt_client_handle_t wm_mqtt_client_init_with(const wm_mqtt_client_config_t *config,

@@ -89,6 +89,8 @@ failures! {
     #[cfg(not(feature = "journal"))]
     NO_JOURNAL = BAD_MQTT_OPTION, "the library was built without the journal";
     #[cfg(feature = "journal")]
+    JOURNAL_FUNCTIONS = BAD_STRUCTURE, "the journal lacks a function";
+    #[cfg(feature = "journal")]
     PERSISTENCE = PERSISTENCE_ERROR, "the application's journal has failed";
     NO_MEMORY = NO_MEMORY, "no memory";
 

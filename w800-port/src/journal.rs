@@ -33,8 +33,10 @@ pub(crate) struct Journal {
 impl Journal {
     /// # Safety
     /// The functions are what the header says, and may be called for as long as this is there.
-    #[expect(clippy::unnecessary_wraps, reason = "a build without it fails here")]
     pub(crate) const unsafe fn new(raw: RawJournal) -> Result<Self, Failure> {
+        if raw.append.is_none() || raw.read.is_none() || raw.reset.is_none() {
+            return Err(Failure::JOURNAL_FUNCTIONS);
+        }
         Ok(Self {
             raw,
             len: 0,
