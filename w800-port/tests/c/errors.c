@@ -32,6 +32,30 @@ static int cannot_connect(wm_mqtt_client_config_t config)
     return error;
 }
 
+/* How many CONNECT packets the broker has had, with this one; and messages of topic "mute". */
+static int connects(int *mutes)
+{
+    wm_mqtt_client_config_t config = config_of("BROKER");
+    wm_mqtt_client_handle_t client;
+    struct seen seen;
+    char count[] = "count";
+    int value;
+    char *end;
+    config.client_id = count;
+    client = client_of(config);
+    watch_events();
+    SAME(wm_mqtt_client_connect(client), 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
+    seen = expect_event(WM_EVENT_MQTT_CLIENT_DATA);
+    value = (int)strtol(seen.data.mqtt_client_data_info.payload, &end, 10);
+    if (mutes != NULL) {
+        *mutes = atoi(end);
+    }
+    release(&seen);
+    finish(client);
+    return value;
+}
+
 /* --- FAILURE ------------------------------------------------------------------------------ */
 
 SCENARIO(failure_nobody_listens)
@@ -142,14 +166,82 @@ SCENARIO(persistence_error)
     CHECK(client != NULL);
     SAME(wm_mqtt_client_connect(client), 0);
     expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
+<<<<<<< HEAD
     CHECK(wm_mqtt_client_publish(client, "a", "x", 1, 1, 0) > 0);
     expect_event(WM_EVENT_MQTT_CLIENT_PUBLISHED);
     /* That it is through is recorded, too; a failure there would end the connection. */
     vTaskDelay(200);
+=======
+>>>>>>> 23a112d (W800 port: tests of the journal over a client's life, and of what is in the log)
     journal_fails = -1;
     SAME(wm_mqtt_client_publish(client, "a", "x", 1, 1, 0), WM_MQTT_CLIENT_ERROR_PERSISTENCE_ERROR);
     SAME(last_error(client), WM_MQTT_CLIENT_ERROR_PERSISTENCE_ERROR);
     SAME(wm_mqtt_client_deinit(client), 0);
+}
+
+/* A journal in memory, which is there when the client is not. */
+static struct {
+    unsigned char bytes[8192];
+    size_t length;
+} records[64];
+static uint32_t record_count;
+
+static int append_to_memory(void *context, const void *record, size_t size)
+{
+    (void)context;
+    CHECK(record_count < 64 && size <= sizeof records->bytes);
+    memcpy(records[record_count].bytes, record, size);
+    records[record_count++].length = size;
+    return 0;
+}
+
+static int read_memory(void *context, uint32_t index, void *buffer, size_t size)
+{
+    (void)context;
+    if (index >= record_count) {
+        return 0;
+    }
+    CHECK(records[index].length <= size);
+    memcpy(buffer, records[index].bytes, records[index].length);
+    return (int)records[index].length;
+}
+
+static int reset_memory(void *context)
+{
+    (void)context;
+    record_count = 0;
+    return 0;
+}
+
+SCENARIO(journal_has_what_is_not_through)
+{
+    const wm_mqtt_client_journal_t journal = {NULL, append_to_memory, read_memory, reset_memory};
+    wm_mqtt_client_options_t options = WM_MQTT_CLIENT_OPTIONS_INIT;
+    wm_mqtt_client_config_t config = config_of("BROKER");
+    wm_mqtt_client_handle_t client;
+    char id[] = "kept";
+    int before, after, turn;
+    options.journal = &journal;
+    config.client_id = id;
+    config.clean_session = 0;
+    watch_events();
+    connects(&before);
+    for (turn = 0; turn < 2; turn++) {
+        client = wm_mqtt_client_init_with(&config, &options, NULL);
+        CHECK(client != NULL);
+        SAME(wm_mqtt_client_connect(client), 0);
+        expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
+        if (turn == 0) {
+            CHECK(wm_mqtt_client_publish(client, "mute", "x", 1, 1, 0) > 0);
+            CHECK(record_count > 0);
+        }
+        /* It is not acknowledged, ever. */
+        SAME(wm_mqtt_client_deinit(client), 0);
+        expect_event(WM_EVENT_MQTT_CLIENT_DISCONNECTED);
+    }
+    /* Another client, with the same journal, has sent it again. */
+    connects(&after);
+    SAME(after - before, 2);
 }
 
 /* --- DISCONNECTED ----------------------------------------------------------------------------- */
@@ -329,12 +421,25 @@ SCENARIO(ssl_not_supported)
 
 SCENARIO(bad_structure)
 {
+    const wm_mqtt_client_journal_t complete = {NULL, append_to_memory, read_memory, reset_memory};
+    wm_mqtt_client_journal_t journal;
+    int i;
     wm_mqtt_client_config_t config = config_of("TCP");
     wm_mqtt_client_options_t options = WM_MQTT_CLIENT_OPTIONS_INIT;
     options.size = 0;
     SAME(refused(&config, &options), WM_MQTT_CLIENT_ERROR_BAD_STRUCTURE);
     options.size = sizeof options + 4;
     SAME(refused(&config, &options), WM_MQTT_CLIENT_ERROR_BAD_STRUCTURE);
+    options.size = sizeof options;
+    /* A journal without one of its functions. */
+    options.journal = &journal;
+    for (i = 0; i < 3; i++) {
+        journal = complete;
+        journal.append = i == 0 ? NULL : journal.append;
+        journal.read = i == 1 ? NULL : journal.read;
+        journal.reset = i == 2 ? NULL : journal.reset;
+        SAME(refused(&config, &options), WM_MQTT_CLIENT_ERROR_BAD_STRUCTURE);
+    }
 }
 
 /* --- BAD_QOS --------------------------------------------------------------------------------------------- */
@@ -408,40 +513,19 @@ SCENARIO(will_topic_is_empty)
 
 /* --- values without a name ------------------------------------------------------------------------------------ */
 
-/* How many CONNECT packets the broker has had, with this one. */
-static int connects(void)
-{
-    wm_mqtt_client_config_t config = config_of("BROKER");
-    wm_mqtt_client_handle_t client;
-    struct seen seen;
-    char count[] = "count";
-    int value;
-    config.client_id = count;
-    client = client_of(config);
-    watch_events();
-    SAME(wm_mqtt_client_connect(client), 0);
-    expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
-    seen = expect_event(WM_EVENT_MQTT_CLIENT_DATA);
-    value = atoi(seen.data.mqtt_client_data_info.payload);
-    rig_free(seen.data.mqtt_client_data_info.topic);
-    rig_free(seen.data.mqtt_client_data_info.payload);
-    finish(client);
-    return value;
-}
-
 SCENARIO(server_refuses_the_connection)
 {
     static const int codes[] = {-4999, -4998, -4997, -4996, -4995};
     wm_mqtt_client_config_t config = config_of("BROKER");
     char id[] = "refuse-0";
-    int i, before = connects();
+    int i, before = connects(NULL);
     config.client_id = id;
     for (i = 0; i < 5; i++) {
         id[7] = (char)('1' + i);
         SAME(cannot_connect(config), codes[i]);
     }
     /* Each was one CONNECT: the vendor's client tries again with MQTT 3.1. */
-    SAME(connects() - before, 5 + 1);
+    SAME(connects(NULL) - before, 5 + 1);
 }
 
 SCENARIO(server_refuses_a_wrong_password)

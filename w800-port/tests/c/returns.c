@@ -369,6 +369,27 @@ SCENARIO(connect_packet_of_a_user_without_password)
     same_bytes(told(config), "\x10\x10\0\4MQTT\4\2\0\x3c\0\4tell", 18);
 }
 
+SCENARIO(log_has_neither_user_nor_password)
+{
+    wm_mqtt_client_config_t config = config_of("PASSWORD");
+    wm_mqtt_client_handle_t client;
+    char user[] = "secret user", word[] = "secret word", text[128];
+    config.username = user;
+    config.password = word;
+    config.debug = true;
+    client = client_of(config);
+    SAME(wm_mqtt_client_connect(client), -4995);
+    wm_mqtt_client_last_error(client, text, sizeof text);
+    CHECK(strstr(text, "secret") == NULL);
+    SAME(wm_mqtt_client_deinit(client), 0);
+    config.uri = uri_of("mqtt", "TCP");
+    client = client_of(config);
+    SAME(wm_mqtt_client_connect(client), 0);
+    SAME(wm_mqtt_client_deinit(client), 0);
+    /* Of the one that was refused, and of the one that was not. */
+    CHECK(rig_log_lines() >= 2);
+}
+
 SCENARIO(default_client_identifier)
 {
     wm_mqtt_client_config_t config = config_of("TCP");

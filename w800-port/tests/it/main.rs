@@ -63,6 +63,7 @@ scenarios! {
         large_message_that_is_never_acknowledged
         max_messages_inflight
         large_message_of_a_session_that_is_kept
+        journal_has_what_is_not_through
     }
     to_come {
         event_queue_is_full_at_qos_2
@@ -153,6 +154,7 @@ scenarios! {
         connect_packet_of_a_configuration_of_zeros
         connect_packet_of_a_full_configuration
         connect_packet_of_a_user_without_password
+        log_has_neither_user_nor_password
         default_client_identifier
         addresses
         address_without_a_scheme

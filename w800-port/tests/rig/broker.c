@@ -10,7 +10,8 @@
  *   mute       there is no CONNACK
  *   kept       from the second time on, CONNACK says that the session is present
  *   tell       after CONNACK, the CONNECT packet comes back as a message of topic "connect"
- *   count      after CONNACK, the number of CONNECT packets so far comes as a message of topic "count"
+ *   count      after CONNACK, a message of topic "count" has the number of CONNECT packets so far, and of
+ *              messages of topic "mute"
  * filter
  *   refused    SUBACK has 0x80
  *   lower      QoS 0 is granted
@@ -33,7 +34,7 @@
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int connects, kept;
+static int connects, kept, mutes;
 
 struct packet {
     unsigned char bytes[70000];
@@ -109,10 +110,9 @@ static int on_connect(int connection, const struct packet *packet)
 {
     const unsigned char *identifier = packet->bytes + packet->body + 10;
     unsigned char connack[4] = {0x20, 2, 0, 0};
-    char text[16];
-    int count;
+    char text[32];
     pthread_mutex_lock(&lock);
-    count = ++connects;
+    snprintf(text, sizeof text, "%d %d", ++connects, mutes);
     if (is(identifier, "kept")) {
         connack[2] = kept++ > 0;
     }
@@ -127,7 +127,6 @@ static int on_connect(int connection, const struct packet *packet)
     if (is(identifier, "tell")) {
         publish(connection, "connect", packet->bytes, packet->length);
     } else if (is(identifier, "count")) {
-        snprintf(text, sizeof text, "%d", count);
         publish(connection, "count", text, strlen(text));
     }
     return connack[3] == 0;
@@ -152,6 +151,9 @@ static int on_publish(int connection, const struct packet *packet)
     const unsigned char *topic = packet->bytes + packet->body;
     const unsigned char *next = topic + 2 + (topic[0] << 8 | topic[1]);
     int qos = packet->bytes[0] >> 1 & 3;
+    pthread_mutex_lock(&lock);
+    mutes += is(topic, "mute");
+    pthread_mutex_unlock(&lock);
     if (qos > 0 && !is(topic, "mute") && !is(topic, "gone")) {
         answer(connection, qos == 1 ? 0x40 : 0x50, next);
     }

@@ -56,6 +56,8 @@ int rig_blocks(void);
 void rig_no_memory(int is_so);
 /* free(), counted: for what applications have to free. */
 void rig_free(void *block);
+/* How many lines the library has handed to the log. None may have the word "secret" in it. */
+int rig_log_lines(void);
 /* TCP connections of the stack that are there (only with lwIP), and how many there were at most. */
 int rig_connections(void);
 
