@@ -166,13 +166,10 @@ SCENARIO(persistence_error)
     CHECK(client != NULL);
     SAME(wm_mqtt_client_connect(client), 0);
     expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
-<<<<<<< HEAD
     CHECK(wm_mqtt_client_publish(client, "a", "x", 1, 1, 0) > 0);
     expect_event(WM_EVENT_MQTT_CLIENT_PUBLISHED);
     /* That it is through is recorded, too; a failure there would end the connection. */
     vTaskDelay(200);
-=======
->>>>>>> 23a112d (W800 port: tests of the journal over a client's life, and of what is in the log)
     journal_fails = -1;
     SAME(wm_mqtt_client_publish(client, "a", "x", 1, 1, 0), WM_MQTT_CLIENT_ERROR_PERSISTENCE_ERROR);
     SAME(last_error(client), WM_MQTT_CLIENT_ERROR_PERSISTENCE_ERROR);
