@@ -28,10 +28,12 @@ static void in_background(void (*what)(void))
     wm_mqtt_port_semaphore_free(finished);
 }
 
-/* Waits, and keeps count: nothing may turn round and round. */
+/* Waits for something that has to happen, and keeps count: nothing may turn round and round. */
 static void await(int *turns)
 {
+    uint32_t began = wm_mqtt_port_now();
     wm_mqtt_port_wait(10000);
+    CHECK(wm_mqtt_port_now() - began < 10000);
     (*turns)++;
 }
 
