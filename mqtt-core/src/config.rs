@@ -119,23 +119,23 @@ impl<'b> Config<'b> {
         authentication_data: Option<&'a [u8]>,
         own: &'a mut OwnProperties<'a>,
     ) -> Connect<'a> {
-        let receive_maximum = Property::ReceiveMaximum(receive_maximum.max(1));
-        let session_expiry = (self.session_expiry > 0)
-            .then_some(Property::SessionExpiryInterval(self.session_expiry));
-        let authentication_data = authentication_data.map(Property::AuthenticationData);
-        let topic_alias_maximum = (self.topic_alias_maximum > 0)
-            .then_some(Property::TopicAliasMaximum(self.topic_alias_maximum));
-        let properties = [
-            Some(receive_maximum),
-            session_expiry,
-            topic_alias_maximum,
-            authentication_data,
-        ];
         let mut len = 0;
-        if self.version.is_v5() {
-            for (place, property) in own.iter_mut().zip(properties.into_iter().flatten()) {
+        let mut add = |property| {
+            if let Some(place) = own.get_mut(len) {
                 *place = property;
                 len += 1;
+            }
+        };
+        if self.version.is_v5() {
+            add(Property::ReceiveMaximum(receive_maximum.max(1)));
+            if self.session_expiry > 0 {
+                add(Property::SessionExpiryInterval(self.session_expiry));
+            }
+            if self.topic_alias_maximum > 0 {
+                add(Property::TopicAliasMaximum(self.topic_alias_maximum));
+            }
+            if let Some(data) = authentication_data {
+                add(Property::AuthenticationData(data));
             }
         }
         Connect {

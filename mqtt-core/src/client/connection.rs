@@ -138,10 +138,7 @@ impl<'b> Client<'b> {
         if self.check_method(&auth.properties).is_err() {
             return Err(UsageError::Property.into());
         }
-        let max = self.max_transmit();
-        let result = self.control.push(auth, self.config.version, max);
-        self.note_refusal(&result);
-        result
+        self.push(auth)
     }
 
     /// Ends the connection once everything is sent that the server takes now. The transport is to
@@ -171,10 +168,7 @@ impl<'b> Client<'b> {
         if V5 && self.config.session_expiry == 0 && expiry.is_some_and(|seconds| seconds > 0) {
             return Err(UsageError::Property.into());
         }
-        let max = self.max_transmit();
-        let result = self.control.push(packet, self.config.version, max);
-        self.note_refusal(&result);
-        result?;
+        self.push(packet)?;
         self.phase = Phase::Closing;
         // Nothing more is waited for but that all is sent.
         self.timers.stop();

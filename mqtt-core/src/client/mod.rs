@@ -228,6 +228,14 @@ impl<'b> Client<'b> {
         result
     }
 
+    /// Queues a packet, if the server takes it.
+    fn push(&mut self, packet: &dyn Body) -> Result<(), Error> {
+        let max = self.max_transmit();
+        let result = self.control.push(packet, self.config.version, max);
+        self.note_refusal(&result);
+        result
+    }
+
     /// Acknowledges a received message, in [`Acknowledgement::Manual`] mode. The order is free;
     /// what is sent keeps the order of arrival `[MQTT-4.6.0-2]`.
     ///
@@ -269,10 +277,7 @@ impl<'b> Client<'b> {
             if !is_next || wants_record && !ack.code.is_error() || !self.may_settle() {
                 return Err(UsageError::OutOfOrder.into());
             }
-            let max = self.max_transmit();
-            let result = self.control.push(&AckKind(packet, *ack), version, max);
-            self.note_refusal(&result);
-            result?;
+            self.push(&AckKind(packet, *ack))?;
             self.inbox.accept(message, ack.code);
             self.inbox.pop();
         }
@@ -459,18 +464,24 @@ impl<'b> Client<'b> {
     /// Where the next bytes come from. A packet sent in part comes first, then packets other than
     /// PUBLISH, but for the DISCONNECT of an orderly end, which comes after all messages.
     fn source(&self) -> Source {
+        if self.phase == Phase::Offline {
+            return Source::Nothing;
+        }
+        let control = !self.control.is_empty();
+        if control && self.outbox.is_partial() {
+            return Source::RestOfMessage;
+        }
+        if control && self.phase != Phase::Closing {
+            return Source::Control;
+        }
         let messages = self.is_sending()
             && !self.is_connack_due()
             && (!self.outbox.transmit().is_empty() || self.outbox.lent().is_some());
-        let control = !self.control.is_empty();
-        match self.phase {
-            Phase::Offline => Source::Nothing,
-            _ if self.outbox.is_partial() && control => Source::RestOfMessage,
-            Phase::Closing if messages && self.control.is_partial() => Source::RestOfControl,
-            Phase::Closing if messages => Source::Messages,
-            _ if control => Source::Control,
-            _ if messages => Source::Messages,
-            _ => Source::Nothing,
+        match (messages, control) {
+            (true, true) if self.control.is_partial() => Source::RestOfControl,
+            (true, _) => Source::Messages,
+            (false, true) => Source::Control,
+            (false, false) => Source::Nothing,
         }
     }
 
