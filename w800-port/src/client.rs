@@ -68,6 +68,8 @@ pub(crate) struct Client {
     broken: Option<Failure>,
     /// What a call has found wrong with the connection.
     verdict: Option<Failure>,
+    /// True if what was received waits for the event task, or for memory.
+    is_held_up: bool,
     /// The request that nobody waits for any more.
     abandoned: Option<PacketId>,
     /// True if `deinit` was called: nobody finds it any more.
@@ -200,6 +202,7 @@ impl Client {
             failures: 0,
             broken: None,
             verdict: None,
+            is_held_up: false,
             abandoned: None,
             dying: Dying::No,
             tokens: [0; 2],
@@ -511,21 +514,22 @@ impl Client {
             }
         }
         self.post();
-        if soon {
+        if soon || matches!(self.state, State::Starting | State::Aborting) {
             return Next::At(Some(cx.now));
         }
-        let retry = cx.now + Duration::from_millis(RETRY_TIME);
-        let is_held_up = !self.events.is_empty() || matches!(self.incoming, Incoming::Held(_));
         let own = match self.state {
             State::Idle | State::Online => None,
-            State::Starting | State::Aborting => Some(cx.now),
             _ => Some(self.deadline),
         };
         // What is not read does not count as silence.
-        let core = self.stream.and_then(|_| self.core.poll_timeout());
-        let core = core.filter(|_| self.events.has_room());
-        let at = [own, core, is_held_up.then_some(retry)];
-        Next::At(at.into_iter().flatten().min())
+        let core = self.stream.filter(|_| !self.is_held_up);
+        let core = core.and_then(|_| self.core.poll_timeout());
+        let retry = cx.now + Duration::from_millis(RETRY_TIME);
+        let is_waiting = self.is_held_up || !self.events.is_empty();
+        let at = [own, core, is_waiting.then_some(retry)];
+        let at = at.into_iter().flatten().min();
+        // What was due and could not be done is tried again, but not at once.
+        Next::At(at.map(|at| if at <= cx.now { retry } else { at }))
     }
 
     fn post(&mut self) {
@@ -558,6 +562,7 @@ impl Client {
     /// Has the core look at what was received, and at the time.
     fn take_in(&mut self, cx: &mut Context<'_>) -> Result<bool, Failure> {
         let mut is_progress = false;
+        self.is_held_up = false;
         if self.state == State::Upgrading {
             let Some(socket) = &mut self.socket else {
                 return Ok(false);
@@ -576,7 +581,9 @@ impl Client {
             }
             self.post();
             let (rx, events) = (&mut self.rx, &mut self.events);
-            if !self.incoming.is_ready(rx, events, limits, client) || !events.has_room() {
+            self.is_held_up =
+                !self.incoming.is_ready(rx, events, limits, client) || !events.has_room();
+            if self.is_held_up {
                 return Ok(is_progress);
             }
             let input = self.rx.input();
@@ -726,7 +733,11 @@ impl Client {
             };
             match written {
                 Ok(0) => break,
-                Ok(_) => is_progress = true,
+                Ok(_) => {
+                    is_progress = true;
+                    // The core says so, too, but not while it is held up.
+                    cx.waiters.complete(self.id, For::Room, 0);
+                }
                 Err(error) => self.broken = Some(Failure::stream(error)),
             }
         }
@@ -784,7 +795,7 @@ impl Client {
 
     /// Reads once.
     fn receive(&mut self, stream: Stream) -> Result<bool, Failure> {
-        if !self.events.has_room() || matches!(self.incoming, Incoming::Held(_)) {
+        if self.is_held_up {
             return Ok(false);
         }
         let space = self.rx.space();
@@ -880,6 +891,7 @@ impl Client {
         stream.close();
         self.rx.clear();
         self.broken = None;
+        self.is_held_up = false;
     }
 
     /// Waits before the next attempt: each time twice as long, less a random part, so that not all

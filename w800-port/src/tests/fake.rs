@@ -78,6 +78,8 @@ pub(crate) struct World {
     is_woken: bool,
     /// How long the background task wanted to wait last.
     pub(crate) waits: u32,
+    /// How often it has looked after all clients.
+    pub(crate) rounds: usize,
     pub(crate) lines: Vec<Line>,
     pub(crate) targets: Vec<Seen>,
     /// What opening says.
@@ -122,6 +124,7 @@ thread_local! {
         is_started: false,
         is_woken: false,
         waits: 0,
+        rounds: 0,
         lines: vec![],
         targets: vec![],
         open_error: None,
@@ -206,6 +209,7 @@ pub(crate) fn settle() {
     for _ in 0..1000 {
         let before = world(|world| {
             world.is_woken = false;
+            world.rounds += 1;
             world.activity()
         });
         let wait = if world(|world| world.is_started) {

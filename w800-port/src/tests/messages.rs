@@ -190,6 +190,46 @@ fn no_memory_holds_the_server_back() {
     }
 }
 
+/// Memory comes back after longer than the keep-alive. Meanwhile the task is not busy with it, and
+/// what is published goes out.
+#[test]
+fn no_memory_for_long() {
+    let config = crate::ffi::RawConfig {
+        keep_alive: 10,
+        ..CONFIG
+    };
+    for part_size in [0, 300] {
+        serve(agree);
+        let app = App::with(
+            &config,
+            &RawOptions {
+                part_size,
+                max_message: 500,
+                ..OPTIONS
+            },
+        );
+        assert_eq!(app.connect(), 0);
+        world(|world| {
+            world.take_told();
+            world.memory = 3;
+        });
+        say(publish("a", &[7; 600], 0, 0));
+        say(publish("a", &[7; 50], 0, 0));
+        say(publish("a", &[7; 50], 0, 0));
+        let rounds = world(|world| world.rounds);
+        pass(60_000);
+        assert!(world(|world| world.rounds) - rounds <= 10_000);
+        assert_eq!(app.publish(c"a", b"x", 0), 0);
+        world(|world| world.memory = usize::MAX);
+        pass(100);
+        let told = world(fake::World::take_told);
+        assert_eq!(told.len(), if part_size > 0 { 4 } else { 2 }, "{told:?}");
+        assert!(!told.contains(&Told::Lost(app.client())));
+        drop(app);
+        world(fake::World::take_told);
+    }
+}
+
 /// The receive buffer has 256 bytes.
 #[test]
 fn larger_than_the_buffer() {

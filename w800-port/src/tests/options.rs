@@ -66,6 +66,38 @@ fn it_connects_again_by_itself() {
     assert_eq!(world(fake::World::take_told), [lost]);
 }
 
+/// It would have nobody to tell.
+#[test]
+fn it_does_not_connect_again_while_the_queue_is_full() {
+    serve(agree);
+    let app = App::with(&CONFIG, &AUTO);
+    assert_eq!(app.connect(), 0);
+    world(|world| world.queue = 0);
+    for _ in 0..2 {
+        assert!(app.publish(c"a", b"x", 1) > 0);
+    }
+    settle();
+    world(|world| world.line().at_end = -6);
+    let rounds = world(|world| world.rounds);
+    pass(60_000);
+    world(|world| {
+        assert!(world.rounds - rounds <= 10_000, "{}", world.rounds - rounds);
+        assert_eq!(world.targets.len(), 1);
+        world.queue = usize::MAX;
+    });
+    pass(1000);
+    assert_eq!(
+        world(fake::World::take_told),
+        [
+            Told::Connected,
+            Told::Published(1),
+            Told::Published(2),
+            Told::Lost(app.client()),
+            Told::Connected
+        ]
+    );
+}
+
 #[test]
 fn a_call_does_not_wait_for_the_next_try() {
     serve(agree);
