@@ -281,7 +281,7 @@ typedef struct wm_mqtt_client_journal_st {
 typedef struct wm_mqtt_client_options_st {
     uint32_t size;             /* sizeof(wm_mqtt_client_options_t) */
     uint8_t mqtt_version;      /* 0 or 4: MQTT 3.1.1; 3: 3.1; 5: 5.0 */
-    uint8_t auto_reconnect;    /* 1: connect again by itself after a connection was lost */
+    uint8_t auto_reconnect;    /* 1: connect again by itself, unless another client took over */
     uint16_t window;           /* QoS 1 and 2 messages in flight, each way; 0: as built */
     uint16_t reconnect_min;    /* seconds to the first try, doubled after each failure; 0: 1 */
     uint16_t reconnect_max;    /* seconds, no longer than this; 0: 60. A random part is taken off each */

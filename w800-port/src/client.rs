@@ -62,8 +62,10 @@ pub(crate) struct Client {
     is_wanted: bool,
     /// True if it connects again by itself.
     is_automatic: bool,
-    /// How often that has failed in a row.
+    /// How often that was tried in a row, and how long it was waited for last.
     failures: u8,
+    waited: Duration,
+    up_since: Instant,
     /// Why nothing more can be sent; what was received still counts.
     broken: Option<Failure>,
     /// What a call has found wrong with the connection.
@@ -200,6 +202,8 @@ impl Client {
             is_wanted: false,
             is_automatic: false,
             failures: 0,
+            waited: Duration::ZERO,
+            up_since: Instant::default(),
             broken: None,
             verdict: None,
             is_held_up: false,
@@ -636,12 +640,17 @@ impl Client {
                 }
                 self.is_up = true;
                 self.is_automatic = self.kept.shape.auto_reconnect;
-                self.failures = 0;
+                self.up_since = cx.now;
                 self.tell(Event::Connected);
                 self.log("connected", None);
                 cx.waiters.complete(self.id, For::Connection, 0);
             }
-            News::Refused(failure) => return Err(failure),
+            News::Over(failure) => return Err(failure),
+            News::TakenOver => {
+                // Two that take it back would do that for ever.
+                self.is_automatic = false;
+                return Err(Failure::disconnected(ReasonCode::SessionTakenOver));
+            }
             News::Answer(id, failure) => {
                 let result = match failure {
                     Some(failure) => {
@@ -848,7 +857,8 @@ impl Client {
         self.abandoned = None;
         let reconnects = self.is_wanted || self.is_automatic && !is_orderly;
         self.abandon_all(reconnects, cx.waiters);
-        if core::mem::take(&mut self.is_up) {
+        let was_up = core::mem::take(&mut self.is_up);
+        if was_up {
             self.tell(if is_orderly {
                 Event::Disconnected
             } else {
@@ -864,6 +874,11 @@ impl Client {
         if core::mem::take(&mut self.is_wanted) {
             self.start(cx.now);
         } else if self.is_automatic && !is_orderly {
+            // A server that accepts and hangs up is not tried without end.
+            let lasted = cx.now.saturating_since(self.up_since);
+            if was_up && lasted > self.waited {
+                self.failures = 0;
+            }
             self.pause(cx.now);
         } else {
             self.state = State::Idle;
@@ -905,7 +920,8 @@ impl Client {
         let less = (wait / 4 * random) >> 16;
         self.failures = self.failures.saturating_add(1);
         self.state = State::Pausing;
-        self.deadline = now + Duration::from_millis(wait - less);
+        self.waited = Duration::from_millis(wait - less);
+        self.deadline = now + self.waited;
     }
 
     fn tell(&mut self, event: Event) {
@@ -953,7 +969,10 @@ fn next_bytes<'a>(core: &'a Core, lent: &'a [Option<Lent>]) -> Result<Option<&'a
 /// An event of the core's without what it borrows.
 enum News {
     Connected,
-    Refused(Failure),
+    /// The server does not go on.
+    Over(Failure),
+    /// Another client of the same name has come.
+    TakenOver,
     Answer(PacketId, Option<Failure>),
     Published(PacketId),
     Lost(PacketId),
@@ -965,8 +984,11 @@ impl News {
     fn of(event: &CoreEvent<'_>) -> Self {
         match event {
             CoreEvent::Connected(_) => Self::Connected,
-            CoreEvent::Refused(connack) => Self::Refused(Failure::refused(connack.code)),
-            CoreEvent::Disconnected(packet) => Self::Refused(Failure::disconnected(packet.code)),
+            CoreEvent::Refused(connack) => Self::Over(Failure::refused(connack.code)),
+            CoreEvent::Disconnected(packet) if packet.code == ReasonCode::SessionTakenOver => {
+                Self::TakenOver
+            }
+            CoreEvent::Disconnected(packet) => Self::Over(Failure::disconnected(packet.code)),
             CoreEvent::Published(ack) if ack.code.is_error() => Self::Lost(ack.packet_id),
             CoreEvent::Published(ack) => Self::Published(ack.packet_id),
             CoreEvent::Subscribed(ack) => {

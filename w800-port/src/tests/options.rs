@@ -37,6 +37,7 @@ fn it_connects_again_by_itself() {
         [Told::Connected, lost.clone(), Told::Connected]
     );
     // Each failure doubles the time to the next try, up to a minute.
+    pass(10_000);
     world(|world| {
         world.line().at_end = -6;
         world.open_error = Some(-4);
@@ -94,6 +95,51 @@ fn it_does_not_connect_again_while_the_queue_is_full() {
             Told::Connected
         ]
     );
+}
+
+/// A server that accepts and hangs up has its pauses, too.
+#[test]
+fn a_connection_that_does_not_last() {
+    serve(|line, packet| {
+        agree(line, packet);
+        line.at_end = -1;
+    });
+    let app = App::with(&CONFIG, &AUTO);
+    assert_eq!(app.connect(), 0);
+    pass(120_000);
+    let tries = world(|world| world.targets.len());
+    assert!((7..=10).contains(&tries), "{tries}");
+    assert_eq!(app.disconnect(), 0);
+}
+
+#[test]
+fn a_session_that_was_taken_over_is_not_taken_back() {
+    world(|world| world.version = Version::V5);
+    serve(|line, packet| {
+        if let Packet::Connect(_) = packet {
+            let connack = ConnAck::new(false, ReasonCode::Success);
+            line.say_in(&connack.into(), Version::V5);
+        }
+    });
+    for (code, tries) in [
+        (ReasonCode::ServerShuttingDown, 2),
+        (ReasonCode::SessionTakenOver, 1),
+    ] {
+        let app = App::with(
+            &CONFIG,
+            &RawOptions {
+                mqtt_version: 5,
+                ..AUTO
+            },
+        );
+        world(|world| world.targets.clear());
+        assert_eq!(app.connect(), 0);
+        let packet = mqtt_core::wire::Disconnect::new(code);
+        world(|world| world.line().say_in(&packet.into(), Version::V5));
+        pass(5_000);
+        assert_eq!(world(|world| world.targets.len()), tries);
+        drop(app);
+    }
 }
 
 #[test]
