@@ -64,7 +64,7 @@ impl Server {
     ) -> Result<(), UsageError> {
         let has_identifier =
             || Properties::from(properties).has(PropertyId::SubscriptionIdentifier);
-        if !self.wildcards && filters.iter().any(|f| has_wildcard(f.topic)) {
+        if !self.wildcards && filters.iter().any(|f| has_wildcard(f.topic.as_bytes())) {
             Err(UsageError::WildcardNotAvailable)
         } else if !self.shared && filters.iter().any(|f| is_shared(f.topic)) {
             Err(UsageError::SharedNotAvailable)

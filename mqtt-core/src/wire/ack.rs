@@ -33,16 +33,14 @@ impl<'a> Ack<'a> {
         version: Version,
     ) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body, version);
-        let mut ack = Self::new(r.packet_id());
-        if version.is_v5() && !r.is_empty() {
-            ack.code = ReasonCode::read_for(&mut r, packet);
-            // The property length may be left out together with the properties (3.4.2.2.1).
-            if !r.is_empty() {
-                ack.properties = properties(&mut r, Place::Ack);
-            }
-        }
+        let packet_id = r.packet_id();
+        let (code, properties) = code_and_properties(&mut r, packet, Place::Ack);
         r.end()?;
-        Ok(ack)
+        Ok(Self {
+            packet_id,
+            code,
+            properties,
+        })
     }
 }
 
@@ -62,7 +60,24 @@ impl Body for AckKind<'_> {
     }
 }
 
-/// A reason code and properties, left out as far as 5.0 allows, and always before 5.0.
+/// Reads a reason code and properties, either of which may be left out from the end.
+pub(super) fn code_and_properties<'a>(
+    r: &mut Reader<'a>,
+    packet: PacketType,
+    place: Place,
+) -> (ReasonCode, Properties<'a>) {
+    if !r.version.is_v5() || r.is_empty() {
+        return (ReasonCode::Success, Properties::EMPTY);
+    }
+    let code = ReasonCode::read_for(r, packet);
+    // Together with the properties their length may be left out (3.4.2.2.1).
+    if r.is_empty() {
+        return (code, Properties::EMPTY);
+    }
+    (code, properties(r, place))
+}
+
+/// Writes a reason code and properties, left out as far as 5.0 allows, and always before 5.0.
 pub(super) fn put_code_and_properties(
     packet: PacketType,
     code: ReasonCode,

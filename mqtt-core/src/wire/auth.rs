@@ -1,6 +1,6 @@
-use super::ack::put_code_and_properties;
+use super::ack::{code_and_properties, put_code_and_properties};
 use super::frame::Body;
-use super::property::{Place, PropertyId, properties};
+use super::property::{Place, PropertyId};
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketType, Properties, ReasonCode, Version};
@@ -17,16 +17,11 @@ pub struct Auth<'a> {
 
 impl<'a> Auth<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        let mut auth = Self {
-            code: ReasonCode::Success,
-            properties: Properties::EMPTY,
-        };
-        if body.is_empty() {
-            return Ok(auth);
-        }
         let mut r = Reader::new(body, version);
-        auth.code = ReasonCode::read_for(&mut r, PacketType::Auth);
-        auth.properties = properties(&mut r, Place::Auth);
+        let (code, properties) = code_and_properties(&mut r, PacketType::Auth, Place::Auth);
+        let auth = Self { code, properties };
+        // Only together with the code the properties may be left out.
+        r.require(body.len() != 1, DecodeError::Truncated);
         r.require(auth.has_method(), DecodeError::AuthenticationMethod);
         r.end()?;
         Ok(auth)

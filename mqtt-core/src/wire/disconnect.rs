@@ -1,6 +1,6 @@
-use super::ack::put_code_and_properties;
+use super::ack::{code_and_properties, put_code_and_properties};
 use super::frame::Body;
-use super::property::{Place, properties};
+use super::property::Place;
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{DecodeError, PacketType, Properties, ReasonCode, Version};
@@ -27,15 +27,10 @@ impl<'a> Disconnect<'a> {
 
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body, version);
-        let mut disconnect = Self::default();
-        if version.is_v5() && !r.is_empty() {
-            disconnect.code = ReasonCode::read_for(&mut r, PacketType::Disconnect);
-            if !r.is_empty() {
-                disconnect.properties = properties(&mut r, Place::Disconnect);
-            }
-        }
+        let (code, properties) =
+            code_and_properties(&mut r, PacketType::Disconnect, Place::Disconnect);
         r.end()?;
-        Ok(disconnect)
+        Ok(Self { code, properties })
     }
 }
 

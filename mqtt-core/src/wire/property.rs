@@ -423,12 +423,17 @@ pub(super) fn properties<'a>(r: &mut Reader<'a>, place: Place) -> Properties<'a>
 
 /// Writes a property list with its length; before 5.0 there must be none.
 pub(super) fn put_properties(properties: &Properties<'_>, place: Place, out: &mut Writer<'_>) {
-    if !out.version.is_v5() {
-        return out.require(properties.is_empty(), EncodeError::Version);
+    if out.version.is_v5() {
+        put_list(*properties, place, out);
+    } else {
+        out.require(properties.is_empty(), EncodeError::Version);
     }
+}
+
+#[inline(never)]
+fn put_list(mut list: Properties<'_>, place: Place, out: &mut Writer<'_>) {
     let start = out.len();
     let mut checker = Checker::new(place);
-    let mut list = *properties;
     while let Some(field) = list.pop_field() {
         if let Err(fault) = checker.admit(field.id) {
             out.fail(fault.into());

@@ -1,6 +1,6 @@
 use super::frame::Body;
 use super::property::{Place, PropertyId, properties, put_properties};
-use super::reader::{Reader, var_int_prefix};
+use super::reader::Reader;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketId, PacketType, Properties, QoS, TopicName, Version};
 
@@ -118,30 +118,23 @@ pub(crate) fn head_len(
     remaining: usize,
     version: Version,
 ) -> Result<Option<usize>, DecodeError> {
-    let [high, low, ..] = *i else {
-        return if remaining < 2 {
-            Err(DecodeError::Truncated)
-        } else {
-            Ok(None)
-        };
-    };
-    let id = if flags & 0b110 == 0 { 0 } else { 2 };
-    let mut len = 2 + usize::from(u16::from_be_bytes([high, low])) + id;
+    let mut r = Reader::new(i, version);
+    let topic_and_id = usize::from(r.u16()) + if flags & 0b110 == 0 { 0 } else { 2 };
+    let mut len = 2 + topic_and_id;
     if version.is_v5() {
-        if len >= remaining {
-            return Err(DecodeError::Truncated);
-        }
-        match i.get(len..).and_then(var_int_prefix) {
-            Some(prefix) => {
-                let (properties, prefix) = prefix?;
-                len += prefix + properties as usize;
+        len += 1;
+        if len <= remaining {
+            r.take(topic_and_id);
+            let properties = r.var_int() as usize;
+            if r.result().is_ok() {
+                len = i.len() - r.len() + properties;
             }
-            None => return Ok(None),
         }
     }
-    if len > remaining {
-        Err(DecodeError::Truncated)
-    } else {
-        Ok(Some(len))
+    match r.result() {
+        Err(DecodeError::Truncated) if len <= remaining => Ok(None),
+        Ok(()) if len <= remaining => Ok(Some(len)),
+        Err(error) => Err(error),
+        Ok(()) => Err(DecodeError::Truncated),
     }
 }

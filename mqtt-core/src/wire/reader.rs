@@ -82,8 +82,13 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn u8(&mut self) -> u8 {
-        let [byte] = self.array();
-        byte
+        if let Some((byte, rest)) = self.rest.split_first() {
+            self.rest = rest;
+            *byte
+        } else {
+            self.fail(DecodeError::Truncated);
+            0
+        }
     }
 
     pub(super) fn u16(&mut self) -> u16 {
@@ -94,17 +99,20 @@ impl<'a> Reader<'a> {
         u32::from_be_bytes(self.array())
     }
 
-    /// A variable byte integer of 5.0 in its shortest form `[MQTT-1.5.5-1]`.
+    /// A variable byte integer, of 5.0 in its shortest form `[MQTT-1.5.5-1]`.
     pub(super) fn var_int(&mut self) -> u32 {
-        match var_int_prefix(self.rest) {
-            Some(Ok((value, len))) if len == var_int_len(value) => {
-                self.take(len);
-                return value;
-            }
-            Some(_) => self.fail(DecodeError::VariableByteInteger),
-            None => self.fail(DecodeError::Truncated),
-        }
-        0
+        let Some(Ok((value, len))) = var_int_prefix(self.rest) else {
+            self.fail(if self.rest.len() < 4 {
+                DecodeError::Truncated
+            } else {
+                DecodeError::VariableByteInteger
+            });
+            return 0;
+        };
+        let is_shortest = len == var_int_len(value) || !self.version.is_v5();
+        self.require(is_shortest, DecodeError::VariableByteInteger);
+        self.take(len);
+        value
     }
 
     pub(super) fn binary(&mut self) -> &'a [u8] {
@@ -185,11 +193,7 @@ pub(super) fn var_int_prefix(i: &[u8]) -> Option<Result<(u32, usize), DecodeErro
     }
 }
 
+/// The length of a variable byte integer: a byte for each seven bits.
 pub(super) const fn var_int_len(value: u32) -> usize {
-    match value {
-        0..0x80 => 1,
-        0x80..0x4000 => 2,
-        0x4000..0x20_0000 => 3,
-        _ => 4,
-    }
+    (38 - (value | 1).leading_zeros()) as usize / 7
 }

@@ -5,9 +5,9 @@
 
 use super::frame::{Body, FixedHeader, MAX_REMAINING_LENGTH};
 use super::property::PropertyId;
-use super::reader::{var_int_len, var_int_prefix};
+use super::reader::{Reader, var_int_len};
 use super::writer::Writer;
-use super::{EncodeError, PacketId, PacketType, Publish, Version, head_len, packet_len};
+use super::{EncodeError, PacketId, PacketType, Publish, Version, packet_len};
 use crate::buffers::shift;
 
 /// A PUBLISH that is not all there is to it.
@@ -70,21 +70,17 @@ pub(crate) fn head_start(stored: &[u8]) -> usize {
     if !is_enveloped(stored) {
         return 0;
     }
-    let (start, topic) = note(stored).unwrap_or_default();
-    start + topic.len()
+    let (start, _) = note(stored);
+    start
 }
 
-/// What stands before the packet in an envelope: where it begins, without its length, and the
-/// topic that it is.
-fn note(stored: &[u8]) -> Option<(usize, &[u8])> {
-    let (_, len) = stored.get(1..).and_then(var_int_prefix)?.ok()?;
-    let start = 1 + len;
-    if !has_alias(stored) {
-        return Some((start, &[]));
-    }
-    let (head, rest) = stored.get(start..)?.split_first_chunk::<2>()?;
-    let topic = rest.get(..u16::from_be_bytes(*head).into())?;
-    Some((start + 2, topic))
+/// Where the packet in an envelope begins, and the topic that stands before it.
+fn note(stored: &[u8]) -> (usize, &[u8]) {
+    let mut r = Reader::new(stored, Version::V311);
+    let first = r.u8();
+    r.var_int();
+    let topic = if first == WITH_ALIAS { r.binary() } else { &[] };
+    (stored.len() - r.len(), topic)
 }
 
 /// Reads a PUBLISH that may be without its payload; also says how long that is.
@@ -94,17 +90,18 @@ pub(crate) fn decode_head(packet: &[u8], version: Version) -> Option<(Publish<'_
         return None;
     }
     let body = packet.get(header.len..)?;
-    let len = head_len(header.flags, body, header.remaining, version).ok()??;
     let publish = Publish::decode(header.flags, body, version).ok()?;
-    Some((publish, header.remaining.checked_sub(len)?))
+    let head_len = body.len() - publish.payload.len();
+    Some((publish, header.remaining.checked_sub(head_len)?))
 }
 
 /// Reads a stored packet, with the topic that it stands for.
 pub(crate) fn decode_stored(stored: &[u8], version: Version) -> Option<Publish<'_>> {
     let (publish, _) = decode_head(head(stored), version)?;
-    let topic = match note(stored) {
-        Some((_, topic)) if publish.topic.is_empty() => core::str::from_utf8(topic).ok()?,
-        _ => publish.topic,
+    let topic = if publish.topic.is_empty() {
+        core::str::from_utf8(note(stored).1).ok()?
+    } else {
+        publish.topic
     };
     Some(Publish { topic, ..publish })
 }
@@ -137,8 +134,8 @@ pub(crate) fn remove_alias(stored: &mut [u8]) -> Option<usize> {
         publish.packet_id.map_or(0, PacketId::get),
     );
     let (topic_at, topic_len) = if publish.topic.is_empty() {
-        let (at, topic) = note(stored)?;
-        (at, topic.len())
+        let (start, topic) = note(stored);
+        (start - topic.len(), topic.len())
     } else {
         let header_len = packet_len(packet)
             - FixedHeader::decode(packet, Version::NEWEST)

@@ -43,29 +43,28 @@ fn check_length(topic: &str) -> Result<(), TopicError> {
 }
 
 /// What a shared subscription begins with.
-const SHARE: &str = "$share/";
+const SHARE: &[u8] = b"$share/";
 
 const fn is_wildcard(byte: u8) -> bool {
     matches!(byte, b'+' | b'#')
 }
 
 pub(crate) fn is_shared(filter: &str) -> bool {
-    filter.starts_with(SHARE)
+    filter.as_bytes().starts_with(SHARE)
 }
 
-pub(crate) fn has_wildcard(filter: &str) -> bool {
-    filter.bytes().any(is_wildcard)
+pub(crate) fn has_wildcard(filter: &[u8]) -> bool {
+    filter.iter().any(|byte| is_wildcard(*byte))
 }
 
-fn levels(topic: &str) -> impl Iterator<Item = &[u8]> {
-    topic.as_bytes().split(|byte| *byte == b'/')
+fn levels(topic: &[u8]) -> impl Iterator<Item = &[u8]> {
+    topic.split(|byte| *byte == b'/')
 }
 
-/// The share name of a shared subscription and the filter after it; either may be missing, which
-/// no shared subscription is without.
-fn split_share(filter: &str) -> Option<(&str, &str)> {
+/// The share name of a shared subscription and the filter after it, either of which may be empty.
+fn split_share(filter: &[u8]) -> Option<(&[u8], &[u8])> {
     let shared = filter.strip_prefix(SHARE)?;
-    let name_len = shared.bytes().position(|byte| byte == b'/');
+    let name_len = shared.iter().position(|byte| *byte == b'/');
     let (name, rest) = shared.split_at_checked(name_len.unwrap_or(shared.len()))?;
     Some((name, rest.get(1..).unwrap_or_default()))
 }
@@ -118,15 +117,15 @@ impl<'a> TopicFilter<'a> {
         if has_nul(filter) {
             return Err(TopicError::NulCharacter);
         }
-        let mut pattern = filter;
-        if let Some((name, shared)) = split_share(filter) {
+        let mut pattern = filter.as_bytes();
+        if let Some((name, shared)) = split_share(pattern) {
             if name.is_empty() || has_wildcard(name) || shared.is_empty() {
                 return Err(TopicError::Share);
             }
             pattern = shared;
         }
         let mut before = b'/';
-        let mut rest = pattern.as_bytes();
+        let mut rest = pattern;
         while let [byte, after @ ..] = rest {
             let fills_level = match after {
                 [] => before == b'/',
@@ -149,12 +148,14 @@ impl<'a> TopicFilter<'a> {
     /// The share name of a shared subscription.
     #[must_use]
     pub fn share_name(self) -> Option<&'a str> {
-        split_share(self.0).map(|(name, _)| name)
+        let (name, _) = split_share(self.0.as_bytes())?;
+        self.0.get(SHARE.len()..SHARE.len() + name.len())
     }
 
     /// What is matched against topics: the filter without its `$share/name/` prefix.
-    fn pattern(self) -> &'a str {
-        split_share(self.0).map_or(self.0, |(_, pattern)| pattern)
+    fn pattern(self) -> &'a [u8] {
+        let filter = self.0.as_bytes();
+        split_share(filter).map_or(filter, |(_, pattern)| pattern)
     }
 
     /// True if messages published to `topic` pass this filter.
@@ -174,12 +175,10 @@ impl<'a> TopicFilter<'a> {
     #[must_use]
     pub fn matches(self, topic: &str) -> bool {
         let pattern = self.pattern();
-        if topic.as_bytes().first() == Some(&b'$')
-            && matches!(pattern.as_bytes(), [b'+' | b'#', ..])
-        {
+        if topic.as_bytes().first() == Some(&b'$') && matches!(pattern, [b'+' | b'#', ..]) {
             return false;
         }
-        let mut topic = levels(topic);
+        let mut topic = levels(topic.as_bytes());
         for want in levels(pattern) {
             if want == b"#" {
                 return true;
