@@ -265,6 +265,8 @@ values! {
 }
 
 impl<'a> Sealed<'a> for Property<'a> {
+    // Once, and not wherever an application iterates.
+    #[inline(never)]
     fn read(r: &mut Reader<'a>) -> Self {
         Field::read(r).into()
     }
