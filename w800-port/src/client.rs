@@ -56,6 +56,8 @@ pub(crate) struct Client {
     deadline: Instant,
     /// True from CONNACK to the event that says that the connection is over.
     is_up: bool,
+    /// True if the application was told of it.
+    is_told: bool,
     /// True if that end was asked for.
     is_asked: bool,
     /// True if it is to connect again once it is closed.
@@ -198,6 +200,7 @@ impl Client {
             state: State::Idle,
             deadline: Instant::default(),
             is_up: false,
+            is_told: false,
             is_asked: false,
             is_wanted: false,
             is_automatic: false,
@@ -641,7 +644,8 @@ impl Client {
                 self.is_up = true;
                 self.is_automatic = self.kept.shape.auto_reconnect;
                 self.up_since = cx.now;
-                self.tell(Event::Connected);
+                // With room for its end, too, or neither is told.
+                self.is_told = self.events.has_room_for(2) && self.tell(Event::Connected);
                 self.log("connected", None);
                 cx.waiters.complete(self.id, For::Connection, 0);
             }
@@ -858,7 +862,7 @@ impl Client {
         let reconnects = self.is_wanted || self.is_automatic && !is_orderly;
         self.abandon_all(reconnects, cx.waiters);
         let was_up = core::mem::take(&mut self.is_up);
-        if was_up {
+        if core::mem::take(&mut self.is_told) {
             self.tell(if is_orderly {
                 Event::Disconnected
             } else {
@@ -924,11 +928,16 @@ impl Client {
         self.deadline = now + self.waited;
     }
 
-    fn tell(&mut self, event: Event) {
-        if !self.events.push(event) {
-            // Only a call that connects over and over while the event task stands still gets here.
-            self.log("event lost", None);
+    /// Tells the application; false if there is no room, which only calls that connect over and over
+    /// while the event task stands still bring about. The place for the end of a connection is kept.
+    fn tell(&mut self, event: Event) -> bool {
+        let is_end = matches!(event, Event::Disconnected | Event::Lost(_));
+        let is_told =
+            self.events.has_room_for(if is_end { 1 } else { 2 }) && self.events.push(event);
+        if !is_told {
+            self.log("an event is lost: the queue is full", None);
         }
+        is_told
     }
 
     fn log(&self, what: &str, failure: Option<Failure>) {

@@ -103,6 +103,11 @@ impl Events {
         self.len == 0
     }
 
+    /// True if there is room for so many.
+    pub(crate) const fn has_room_for(&self, n: usize) -> bool {
+        self.len + n <= self.ring.len()
+    }
+
     /// Adds an event; false, and it is gone, if there is no room at all.
     pub(crate) fn push(&mut self, event: Event) -> bool {
         let mut at = self.first + self.len;
@@ -156,21 +161,23 @@ impl Events {
         }
     }
 
-    /// Drops what is not the connection's own, and returns how many ends of connections are left.
+    /// Drops what is not the connection's own, and returns how many ends of connections are left
+    /// whose beginnings were told.
     pub(crate) fn forget_messages(&mut self) -> usize {
-        let mut ends = 0;
+        let (mut begun, mut ended) = (0, 0);
         for _ in 0..self.len {
             match self.pop() {
                 Some(event @ (Event::Disconnected | Event::Lost(_))) => {
-                    ends += 1;
+                    ended += 1;
                     self.push(event);
                 }
                 Some(event @ Event::Connected) => {
+                    begun += 1;
                     self.push(event);
                 }
                 _ => {}
             }
         }
-        ends
+        usize::saturating_sub(ended, begun)
     }
 }

@@ -9,6 +9,7 @@ mod connect;
 mod journal;
 mod messages;
 mod options;
+mod random;
 mod waiting;
 mod websocket;
 
