@@ -133,6 +133,18 @@ impl Shape {
             part: options.part_size.min(MAX_PAYLOAD) as usize,
         })
     }
+
+    /// How many received messages may be in flight. In 5.0 the server is told; before, it has a limit of
+    /// its own, and a QoS 2 message beyond ours ends the connection. 20 and 32 are common, but mosquitto
+    /// 2.0.11 has the more in flight the more are through.
+    pub(crate) fn inbound(&self) -> usize {
+        let window = usize::from(self.window);
+        if self.version as u8 == V5 {
+            window
+        } else {
+            window.max(128)
+        }
+    }
 }
 
 /// What was given, in the client's own memory.

@@ -271,7 +271,7 @@ pub(crate) fn build(given: &Given<'_>, id: u32) -> Result<&'static mut Client, F
     plan.add::<Option<Event>>(ring);
     plan.add::<*const c_char>(names);
     plan.add::<Slot>(slots);
-    plan.add::<Inbound>(shape.window.into());
+    plan.add::<Inbound>(shape.inbound());
     plan.add::<u8>(shape.tx);
     plan.add::<u8>(shape.rx);
     plan.add::<u8>(frames);
@@ -383,7 +383,7 @@ impl Carver {
     fn core(&mut self, kept: &Kept, slots: usize, has_journal: bool) -> Option<&'static mut Core> {
         let place = self.one::<Core>()?;
         let slots = self.take(slots, || Slot::EMPTY)?;
-        let inbound = self.take(kept.shape.window.into(), || Inbound::EMPTY)?;
+        let inbound = self.take(kept.shape.inbound(), || Inbound::EMPTY)?;
         let tx = self.bytes(kept.shape.tx)?;
         let config = durable(kept.core(), has_journal);
         Some(Core::put(place, config, tx, slots, inbound))

@@ -97,8 +97,6 @@ SCENARIO(callbacks_may_call_everything)
 
 /* --- events that nobody takes ----------------------------------------------------------------- */
 
-#define COUNT 300
-
 static SemaphoreHandle_t may_go_on;
 static int is_held;
 
@@ -114,9 +112,9 @@ static void hold(wm_event_group_t group, int event, void *data, void *priv)
     }
 }
 
-/* 300 messages for a queue of 32, of which nobody takes any for a while: the line fills up, memory does
+/* Many messages for a queue of 32, of which nobody takes any for a while: the line fills up, memory does
    not, and in the end all are there, in order. */
-static void flood(const char *scheme, const char *port, int qos)
+static void flood(const char *scheme, const char *port, int qos, int count)
 {
     wm_mqtt_client_config_t config = config_of(port);
     char order[64], uri[96];
@@ -129,14 +127,14 @@ static void flood(const char *scheme, const char *port, int qos)
     blocks = rig_blocks();
     SAME(wm_event_add_callback(WM_MQTT_EV, WM_EVENT_ANY_TYPE, hold, NULL), 0);
     CHECK(wm_mqtt_client_subscribe(client, "flood", 2) > 0);
-    snprintf(order, sizeof order, "publish flood %d %d", qos, COUNT);
+    snprintf(order, sizeof order, "publish flood %d %d", qos, count);
     rig_world(order);
     vTaskDelay(1500);
     /* Two for each event: those in the queue, and those that the client keeps itself. */
     CHECK(rig_blocks() - blocks >= 2 * 32);
     CHECK(rig_blocks() - blocks <= 2 * (32 + 1 + 8 + 1));
     xSemaphoreGive(may_go_on);
-    for (i = 0; i < COUNT; i++) {
+    for (i = 0; i < count; i++) {
         char payload[16];
         struct seen seen;
         snprintf(payload, sizeof payload, "%d", i);
@@ -150,17 +148,19 @@ static void flood(const char *scheme, const char *port, int qos)
 
 SCENARIO(event_queue_is_full_at_qos_0)
 {
-    flood("mqtt", "TCP", 0);
+    flood("mqtt", "TCP", 0, 300);
 }
 
 SCENARIO(event_queue_is_full_at_qos_1)
 {
-    flood("mqtts", "TLS", 1);
+    flood("mqtts", "TLS", 1, 300);
 }
 
+/* mosquitto 2.0.11 has more QoS 2 messages in flight the more are through, whatever its limit is, and
+   before 5.0 a client has no say in it: so there are not too many. */
 SCENARIO(event_queue_is_full_at_qos_2)
 {
-    flood("wss", "WSS", 2);
+    flood("wss", "WSS", 2, 60);
 }
 
 /* deinit while events wait: those that nobody will ask for are not left behind. The event task has what is

@@ -22,19 +22,16 @@ use testkit::machine::missing;
 /// under valgrind, and those that are `slow` on lwIP only: they wait for up to half a minute. Those that
 /// begin with `lwip` need that stack.
 macro_rules! scenarios {
-    (slow { $($slow:ident)* } to_come { $($to_come:ident)* } port { $($port:ident)* }
+    (slow { $($slow:ident)* } port { $($port:ident)* }
      library { $($library:ident)* }) => {
         const SCENARIOS: &[&str] = &[
-            $(stringify!($slow),)* $(stringify!($to_come),)*
+            $(stringify!($slow),)*
             $(stringify!($port),)* $(stringify!($library),)*
         ];
 
         /// On lwIP, with sanitizers in all C code.
         mod lwip {
             $(#[test] fn $slow() { crate::run(crate::Program::LwipSanitized, stringify!($slow)); })*
-            $(#[test] #[ignore = "to come"] fn $to_come() {
-                crate::run(crate::Program::LwipSanitized, stringify!($to_come));
-            })*
             $(#[test] fn $port() { crate::run(crate::Program::LwipSanitized, stringify!($port)); })*
             $(#[test] fn $library() {
                 crate::run(crate::Program::LwipSanitized, stringify!($library));
@@ -64,9 +61,6 @@ scenarios! {
         max_messages_inflight
         large_message_of_a_session_that_is_kept
         journal_has_what_is_not_through
-    }
-    to_come {
-        event_queue_is_full_at_qos_2
     }
     port {
         semaphore_is_binary
@@ -117,6 +111,7 @@ scenarios! {
         callbacks_may_call_everything
         event_queue_is_full_at_qos_0
         event_queue_is_full_at_qos_1
+        event_queue_is_full_at_qos_2
         deinit_while_the_event_queue_is_full
 
         lwip_eight_clients
