@@ -561,6 +561,7 @@ unsafe extern "C" fn wm_mqtt_port_open(target: *const Target, error: *mut c_int)
             return ptr::null_mut();
         }
         world.lines.push(Line::default());
+        world.random = 0;
         ptr::without_provenance_mut(world.lines.len())
     })
 }

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use mqtt_core::wire::{ConnAck, Packet, PacketId, Publish, QoS, ReasonCode, Version};
 
 use super::fake::{self, Line, Told, pass, serve, world};
-use super::{App, CONFIG, OPTIONS, agree};
+use super::{App, CONFIG, OPTIONS, agree, websocket};
 use crate::ffi::{RawConfig, RawOptions};
 
 /// Numbers that are the same each time.
@@ -30,6 +30,8 @@ impl Random {
 #[derive(Default)]
 struct Model {
     is_up: bool,
+    connections: usize,
+    received: usize,
     /// Identifiers of messages that are on their way.
     sent: Vec<i32>,
 }
@@ -38,7 +40,10 @@ impl Model {
     fn hear(&mut self, told: Vec<Told>) {
         for told in told {
             match &told {
-                Told::Connected => assert!(!core::mem::replace(&mut self.is_up, true)),
+                Told::Connected => {
+                    assert!(!core::mem::replace(&mut self.is_up, true));
+                    self.connections += 1;
+                }
                 Told::Disconnected | Told::Lost(_) => {
                     assert!(core::mem::take(&mut self.is_up));
                 }
@@ -50,6 +55,7 @@ impl Model {
                 }
                 Told::Data { topic, payload, .. } => {
                     assert_eq!(topic, "t");
+                    self.received += 1;
                     assert!(
                         payload
                             .as_ref()
@@ -95,13 +101,21 @@ fn say(line: &mut Line, random: &Random) {
     }));
 }
 
-fn run(seed: u64) {
+/// Whether it was over WebSocket, and what came of it.
+fn run(seed: u64) -> (bool, Model) {
     let random = Random(Rc::new(Cell::new(seed)));
     world(|world| world.version = Version::V311);
-    serve(server(random.clone(), Rc::new(RefCell::new(false))));
+    let server = server(random.clone(), Rc::new(RefCell::new(false)));
+    let over_websocket = random.below(3) == 0;
+    if over_websocket {
+        websocket::serve(websocket::CONSENT, |_| {}, server);
+    } else {
+        serve(server);
+    }
     let config = RawConfig {
         clean_session: random.below(2) as u8,
         keep_alive: 5,
+        uri: if over_websocket { c"ws://h" } else { c"h" }.as_ptr(),
         ..CONFIG
     };
     let options = RawOptions {
@@ -163,6 +177,7 @@ fn run(seed: u64) {
     model.hear(world(fake::World::take_told));
     assert!(!model.is_up);
     world(|world| assert!(world.lines.iter().all(|line| line.is_closed)));
+    (over_websocket, model)
 }
 
 /// `PROPTEST_CASES` is how many, `RANDOM_SEED` is the first.
@@ -175,9 +190,15 @@ fn anything_in_any_order() {
             .and_then(|value| value.parse().ok())
     };
     let first = number("RANDOM_SEED").unwrap_or(0);
-    for seed in first..first + number("PROPTEST_CASES").unwrap_or(100) {
+    let mut connections = [0; 2];
+    let mut received = [0; 2];
+    for seed in first..first + number("PROPTEST_CASES").unwrap_or(100).max(30) {
         std::eprintln!("RANDOM_SEED={seed}");
-        run(seed);
+        let (over_websocket, model) = run(seed);
+        connections[usize::from(over_websocket)] += model.connections;
+        received[usize::from(over_websocket)] += model.received;
         world(|world| world.lines.clear());
     }
+    std::eprintln!("{connections:?} connections, {received:?} messages");
+    assert!(connections.iter().chain(&received).all(|n| *n > 50));
 }

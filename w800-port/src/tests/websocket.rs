@@ -22,39 +22,53 @@ const WS: RawConfig = RawConfig {
 fn websocket(answer: &'static str) -> Rc<RefCell<Vec<String>>> {
     let seen = Rc::new(RefCell::new(vec![]));
     let log = seen.clone();
+    serve(answer, move |what| log.borrow_mut().push(what), agree);
+    seen
+}
+
+/// A server of packets over WebSocket. Each message of it comes in two frames.
+pub(super) fn serve(
+    answer: &'static str,
+    mut log: impl FnMut(String) + 'static,
+    mut server: impl FnMut(&mut Line, &Packet<'_>) + 'static,
+) {
     let mut inner = Vec::new();
-    let mut open = false;
     serve_bytes(move |line, bytes| {
-        if !open {
+        if bytes.starts_with(b"G") {
             let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
                 return 0;
             };
             let request = String::from_utf8(bytes[..end].to_vec()).unwrap();
             line.to_client.extend(answer.bytes());
-            log.borrow_mut().push(request);
-            open = true;
+            log(request);
+            inner.clear();
             return end + 4;
         }
         let Some((opcode, data, n)) = unmask(bytes) else {
             return 0;
         };
         if opcode != 2 {
-            log.borrow_mut().push(std::format!("{opcode} {data:?}"));
+            log(std::format!("{opcode} {data:?}"));
             if opcode == 8 {
-                open = false;
                 line.at_end = -1;
             }
             return n;
         }
         inner.extend(data);
         while let Some((packet, n)) = Packet::decode(&inner, Version::V311).unwrap() {
-            // What it says goes in a frame each, cut in two.
             let mut said = Line::default();
-            agree(&mut said, &packet);
+            server(&mut said, &packet);
+            line.at_end = line.at_end.min(said.at_end);
             let said: Vec<u8> = said.to_client.into();
             for (i, half) in said.chunks(said.len().max(2) / 2).enumerate() {
-                line.to_client
-                    .extend([if i == 0 { 0x02 } else { 0x00 }, half.len() as u8]);
+                line.to_client.push_back(if i == 0 { 0x02 } else { 0x00 });
+                match half.len() {
+                    len @ ..126 => line.to_client.push_back(len as u8),
+                    len => {
+                        line.to_client.push_back(126);
+                        line.to_client.extend((len as u16).to_be_bytes());
+                    }
+                }
                 line.to_client.extend(half);
             }
             if !said.is_empty() {
@@ -64,7 +78,6 @@ fn websocket(answer: &'static str) -> Rc<RefCell<Vec<String>>> {
         }
         n
     });
-    seen
 }
 
 fn unmask(bytes: &[u8]) -> Option<(u8, Vec<u8>, usize)> {
@@ -91,8 +104,8 @@ fn unmask(bytes: &[u8]) -> Option<(u8, Vec<u8>, usize)> {
     Some((first & 0x0f, data, bytes.len() - rest.len() + len))
 }
 
-/// The key is of the random numbers of the tests.
-const CONSENT: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+/// The key is of the random numbers of the tests, which begin anew with each stream.
+pub(super) const CONSENT: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Accept: C0KNTFNnh+gdHKc74QhErvyuvvg=\r\n\
     Sec-WebSocket-Protocol: mqtt\r\n\r\n";
 
