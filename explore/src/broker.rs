@@ -7,6 +7,7 @@ use mqtt_core::wire::{
     Ack, ConnAck, Connect, List, Packet, PacketId, Property, Publish, QoS, ReasonCode,
 };
 
+use crate::host;
 use crate::ledger::{Ledger, Note};
 use crate::rules::{Verdict, require};
 use crate::scenario::Scenario;
@@ -176,6 +177,35 @@ impl Broker {
         }
     }
 
+    /// True if the answer that is due could turn the message down.
+    pub(crate) fn may_refuse(&self, which: usize) -> bool {
+        match self.answers[which] {
+            Answer::Ack(_) => true,
+            // What was passed on on an earlier connection stays so.
+            Answer::Rec(id) => self.window.iter().any(|&(other, _)| other == id),
+            _ => false,
+        }
+    }
+
+    /// Turns a message down.
+    pub(crate) fn refuse(
+        &mut self,
+        s: &Scenario,
+        which: usize,
+        ledger: &mut Ledger,
+        output: &mut Vec<u8>,
+    ) {
+        let (id, packet): (_, fn(_) -> _) = match self.answers.remove(which) {
+            Answer::Ack(id) => (id, Packet::PubAck),
+            Answer::Rec(id) | Answer::Rel(id) | Answer::Comp(id) => (id, Packet::PubRec),
+        };
+        if let Some(at) = self.window.iter().position(|&(other, _)| other == id) {
+            ledger.turned_down(self.window.remove(at).1);
+        }
+        self.received.retain(|&(other, _)| other != id);
+        send(s, packet(host::refusal(id)), output);
+    }
+
     fn owe(&mut self, answer: Answer) {
         self.answers.push(answer);
         self.answers.sort_unstable();
@@ -203,7 +233,8 @@ impl Broker {
                 self.due[0].remove(0);
                 let out = self.settle(id, QoS::AtLeastOnce);
                 require!(Protocol, out.is_some(), "{ack:?} of what?");
-                out.map_or(Ok(()), |out| ledger.acknowledged(out.note))
+                let accepted = !ack.code.is_error();
+                out.map_or(Ok(()), |out| ledger.acknowledged(out.note, accepted))
             }
             Packet::PubRec(ack) => self.pubrec(s, &ack, ledger),
             Packet::PubRel(ack) => {
@@ -336,9 +367,13 @@ impl Broker {
             require!(Order, is_next, "{ack:?}, and {due:?} is due");
             due.remove(0);
         }
+        if ack.code.is_error() {
+            let out = self.settle(id, QoS::ExactlyOnce);
+            return out.map_or(Ok(()), |out| ledger.acknowledged(out.note, false));
+        }
         for out in self.outgoing.iter_mut().filter(|out| out.id == id) {
             out.released = true;
-            ledger.acknowledged(out.note)?;
+            ledger.acknowledged(out.note, true)?;
         }
         if !self.answers.contains(&Answer::Rel(id)) {
             self.owe(Answer::Rel(id));

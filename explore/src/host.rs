@@ -10,7 +10,7 @@ use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use mqtt_core::wire::{PacketId, QoS};
+use mqtt_core::wire::{Ack, PacketId, QoS, ReasonCode};
 use mqtt_core::{Buffers, Client, Error, Event, Inbound, Instant, Message, Slot};
 
 use crate::broker::{TOPIC, payload};
@@ -31,6 +31,7 @@ pub(crate) enum Input {
     Transmitted(usize),
     Journaled(usize),
     Acknowledge(PacketId),
+    TurnDown(PacketId),
 }
 
 /// What a client was told, the last first.
@@ -59,6 +60,14 @@ pub(crate) fn publish(
     client.publish(&Message::new(TOPIC, &payload).qos(s.outgoing[usize::from(note)]))
 }
 
+/// A message is turned down.
+pub(crate) fn refusal(id: PacketId) -> Ack<'static> {
+    Ack {
+        code: ReasonCode::QuotaExceeded,
+        ..Ack::new(id)
+    }
+}
+
 /// What [`Client::process`] makes of `input`, with how much it consumed.
 pub(crate) fn process<'i>(
     client: &mut Client<'_>,
@@ -80,6 +89,7 @@ fn tell(client: &mut Client<'_>, s: &Scenario, input: &Input) {
         Input::Transmitted(n) => client.transmitted(*n, NOW),
         Input::Journaled(n) => client.journaled(*n),
         Input::Acknowledge(id) => drop(client.acknowledge(*id)),
+        Input::TurnDown(id) => drop(client.acknowledge_with(&refusal(*id))),
     }
 }
 
@@ -99,7 +109,7 @@ pub(crate) fn with_client<R>(
     let mut inbound = [Inbound::EMPTY; MAX_SLOTS];
     let buffers = Buffers::new(&mut tx, &mut slots[..s.slots], &mut inbound[..s.inbound]);
     let mut client = Client::new(s.config(), buffers);
-    // It was restored before without an error, or that is found out later.
+    // A journal that cannot be restored was found wrong when it was written.
     let _ = journal.restore(&mut client);
     let mut inputs = Vec::with_capacity(128);
     let mut at = history;

@@ -78,14 +78,18 @@ impl Journal {
             new.session,
             self.session
         );
-        new.note(s);
+        new.note(s)?;
         *self = new;
         Ok(())
     }
 
     /// To be called after records were appended.
-    pub(crate) fn note(&mut self, s: &Scenario) {
-        self.restored = host::with_client(s, self, None, |client| host::fingerprint(client));
+    pub(crate) fn note(&mut self, s: &Scenario) -> Verdict {
+        self.restored = host::with_client(s, &Self::default(), None, |client| {
+            self.restore(client)?;
+            Ok(host::fingerprint(client))
+        })?;
+        Ok(())
     }
 
     /// Gives it all back to a client that has just been started.

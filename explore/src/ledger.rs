@@ -16,6 +16,7 @@ pub(crate) type Note = u8;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum End {
     Published,
+    Refused,
     Lost,
 }
 
@@ -83,6 +84,8 @@ struct Receiving {
     dealt_with: bool,
     /// It took effect.
     effect: bool,
+    /// The application has turned it down.
+    refused: bool,
     /// The server does not have it any more, because it forgot the session.
     dropped: bool,
 }
@@ -307,12 +310,26 @@ impl Ledger {
         Ok(())
     }
 
+    /// Subscribers do not get it after all. At QoS 1 that cannot be known of every copy.
+    pub(crate) fn turned_down(&mut self, note: Note) {
+        self.sending[usize::from(note)].passed_on = false;
+    }
+
     /// The application is told of an end.
     pub(crate) fn ended(&mut self, s: &Scenario, id: PacketId, end: End) -> Verdict {
         let (note, sending) = self.open(id)?;
+        let may_be_copied = s.outgoing[usize::from(note)] == QoS::AtLeastOnce;
         match end {
             End::Published => {
                 require!(AtLeastOnce, sending.passed_on, "{note} has not arrived");
+            }
+            End::Refused => {
+                let is_out = sending.passed_on && !may_be_copied;
+                require!(
+                    Accounted,
+                    sending.arrived && !is_out,
+                    "{note} is not refused"
+                );
             }
             End::Lost => {
                 let excused = sending.excused;
@@ -422,10 +439,28 @@ impl Ledger {
         Ok(())
     }
 
-    /// The server has an acknowledgement.
-    pub(crate) fn acknowledged(&self, note: Note) -> Verdict {
-        let has_effect = self.receiving[usize::from(note)].effect;
-        require!(AtLeastOnce, has_effect, "{note} is acknowledged too early");
+    /// The application has turned it down.
+    pub(crate) fn turned_down_by_us(&mut self, note: Note) {
+        let receiving = &mut self.receiving[usize::from(note)];
+        receiving.refused = true;
+        // At QoS 2 the identifier is new again; should the server not learn of it, it comes again.
+        receiving.held = false;
+    }
+
+    /// The server has an acknowledgement, for good or for bad.
+    pub(crate) fn acknowledged(&self, note: Note, accepted: bool) -> Verdict {
+        let receiving = &self.receiving[usize::from(note)];
+        let (has_effect, is_refused) = (receiving.effect, receiving.refused);
+        require!(
+            AtLeastOnce,
+            has_effect || !accepted,
+            "{note} is acknowledged too early"
+        );
+        require!(
+            AtLeastOnce,
+            is_refused || accepted,
+            "{note} was not turned down"
+        );
         Ok(())
     }
 
@@ -530,7 +565,7 @@ impl Ledger {
                 && if s.incoming[note] == QoS::AtMostOnce {
                     receiving.shown || !receiving.current
                 } else {
-                    receiving.effect || receiving.dropped
+                    receiving.effect || receiving.refused || receiving.dropped
                 };
             if !is_over {
                 return Some(format!("message {note} from the server: {receiving:?}"));
@@ -640,9 +675,10 @@ mod tests {
         );
         breaks(Rule::AtLeastOnce, ledger.clone().receipt_recorded(id(7)));
         ledger.called(&s).unwrap();
-        breaks(Rule::AtLeastOnce, ledger.acknowledged(0));
+        breaks(Rule::AtLeastOnce, ledger.acknowledged(0, true));
         ledger.receipt_recorded(id(7)).unwrap();
-        ledger.acknowledged(0).unwrap();
+        ledger.acknowledged(0, true).unwrap();
+        breaks(Rule::AtLeastOnce, ledger.acknowledged(0, false));
         breaks(Rule::ExactlyOnce, ledger.clone().receipt_recorded(id(7)));
     }
 

@@ -38,6 +38,8 @@ pub enum Action {
     Forget,
     /// The broker sends one of the answers that are due.
     Answer(usize),
+    /// The broker turns a message down instead.
+    Refuse(usize),
     /// The broker sends its next message.
     BrokerPublish,
     /// The next packet arrives at the client.
@@ -50,6 +52,8 @@ pub enum Action {
     Compact,
     /// The application acknowledges one of the messages that it has received.
     Acknowledge(usize),
+    /// The application turns one of them down.
+    TurnDown(usize),
     /// The connection breaks: what is on its way is lost.
     Cut,
     /// The power fails, after so many records more were written.
@@ -154,8 +158,7 @@ impl Model for Exploration {
 
     fn init_states(&self) -> Vec<State> {
         let s = &self.scenario;
-        let mut journal = Journal::default();
-        journal.note(s);
+        let journal = Journal::default();
         let world = World {
             broker: Broker::default(),
             ledger: Ledger::new(s),
@@ -332,6 +335,10 @@ impl World {
                 }
             }
             next.extend((0..self.broker.answers()).map(Action::Answer));
+            if s.refusals {
+                let refusable = (0..self.broker.answers()).filter(|&n| self.broker.may_refuse(n));
+                next.extend(refusable.map(Action::Refuse));
+            }
             if self.broker.may_publish(s) {
                 next.push(Action::BrokerPublish);
             }
@@ -362,7 +369,11 @@ impl World {
             next.push(Action::Compact);
         }
         if s.manual {
-            next.extend((0..self.ledger.waiting.len()).map(Action::Acknowledge));
+            let waiting = 0..self.ledger.waiting.len();
+            next.extend(waiting.clone().map(Action::Acknowledge));
+            if s.refusals {
+                next.extend(waiting.map(Action::TurnDown));
+            }
         }
         if s.durable && has_some(self.power_cuts) {
             next.extend((0..=records).map(Action::PowerCut));
@@ -401,6 +412,11 @@ impl World {
                 self.broker.answer(s, which, &mut self.down);
                 (None, Ok(()))
             }
+            Action::Refuse(which) => {
+                let ledger = &mut self.ledger;
+                self.broker.refuse(s, which, ledger, &mut self.down);
+                (None, Ok(()))
+            }
             Action::BrokerPublish => {
                 self.broker.publish(s, &mut self.ledger, &mut self.down);
                 (None, Ok(()))
@@ -423,6 +439,12 @@ impl World {
                 let result = client.acknowledge(waiting.id);
                 let verdict = verdict.and_then(|()| expect_ok(&result));
                 (Some(Input::Acknowledge(waiting.id)), verdict)
+            }
+            Action::TurnDown(which) => {
+                let waiting = self.ledger.waiting.remove(which);
+                self.ledger.turned_down_by_us(waiting.note);
+                let result = client.acknowledge_with(&host::refusal(waiting.id));
+                (Some(Input::TurnDown(waiting.id)), expect_ok(&result))
             }
             Action::Close => self.close(s, client),
             Action::Cut => {
@@ -566,8 +588,12 @@ impl World {
                 self.ledger.shown(s, note, publish.qos, publish.packet_id)?;
             }
             Event::Published(ack) => {
-                require!(Protocol, !ack.code.is_error(), "{ack:?}");
-                self.ledger.ended(s, ack.packet_id, End::Published)?;
+                let end = if ack.code.is_error() {
+                    End::Refused
+                } else {
+                    End::Published
+                };
+                self.ledger.ended(s, ack.packet_id, end)?;
             }
             Event::Lost(id) => self.ledger.ended(s, id, End::Lost)?,
             Event::Writable => {
@@ -605,7 +631,7 @@ impl World {
             }
         }
         if n > 0 {
-            self.journal.note(s);
+            self.journal.note(s)?;
         }
         Ok(())
     }

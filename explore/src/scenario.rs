@@ -27,6 +27,9 @@ pub struct Scenario {
     pub inbound: usize,
     /// True if the application acknowledges, in any order.
     pub manual: bool,
+    /// True if messages may be turned down, by the broker and, if it acknowledges, by the
+    /// application; 5.0 only.
+    pub refusals: bool,
     /// True if the session is to survive a loss of power.
     pub durable: bool,
     /// True if the journal begins anew now and then.
@@ -103,6 +106,7 @@ impl fmt::Display for Scenario {
         for (is_so, what) in [
             (self.parts, "in parts"),
             (self.manual, "by hand"),
+            (self.refusals, "refusals"),
             (self.goodbyes != Some(0), "goodbyes"),
             (self.durable, "durable"),
             (self.compact, "compacting"),

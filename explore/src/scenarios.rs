@@ -15,6 +15,7 @@ const RAM: Scenario = Scenario {
     window: 2,
     inbound: 2,
     manual: false,
+    refusals: false,
     durable: false,
     compact: false,
     parts: false,
@@ -101,6 +102,19 @@ pub const QUICK: &[Scenario] = &[
         name: "both_ways",
         outgoing: &[Q2],
         incoming: &[Q2, Q1],
+        ..RAM
+    },
+    Scenario {
+        name: "refused",
+        outgoing: &[Q2, Q1, Q2],
+        refusals: true,
+        ..RAM
+    },
+    Scenario {
+        name: "refusing",
+        incoming: &[Q2, Q1],
+        manual: true,
+        refusals: true,
         ..RAM
     },
     Scenario {

@@ -36,6 +36,8 @@ explored! {
     receiving_one_at_a_time
     acknowledging_by_hand
     both_ways
+    refused
+    refusing
     v311_sending
     v311_receiving
     goodbyes
