@@ -47,6 +47,8 @@ pub(crate) struct Broker {
     released: u8,
     // The connection.
     connected: bool,
+    /// The session has begun with it.
+    is_new: bool,
     /// In any order: each may be the next to be sent.
     answers: Vec<Answer>,
     /// What the client has in flight.
@@ -85,7 +87,7 @@ fn send<'a>(s: &Scenario, packet: impl Into<Packet<'a>>, output: &mut Vec<u8>) {
 
 impl Broker {
     pub(crate) fn connection_lost(&mut self) {
-        self.connected = false;
+        (self.connected, self.is_new) = (false, false);
         self.answers.clear();
         self.window.clear();
         self.last = None;
@@ -243,6 +245,9 @@ impl Broker {
                 if let Some(&(_, note)) = self.window.iter().find(|w| w.0 == ack.packet_id) {
                     self.released |= 1 << note;
                 }
+                let is_known = self.received.iter().any(|r| r.0 == ack.packet_id);
+                let is_due = is_known || !self.is_new;
+                require!(Protocol, is_due, "{ack:?} of another session");
                 let again = self.answers.contains(&Answer::Comp(ack.packet_id));
                 require!(Protocol, !again, "{ack:?} twice");
                 self.owe(Answer::Comp(ack.packet_id));
@@ -281,6 +286,7 @@ impl Broker {
             }
         }
         let session_present = self.has_session && keep;
+        self.is_new = !session_present;
         if !session_present {
             self.has_session = false;
             self.last_id = 0;

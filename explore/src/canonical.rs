@@ -120,35 +120,13 @@ mod tests {
         client.connect(Instant::default()).unwrap();
         let message = Message::new("t", b"x").qos(QoS::AtLeastOnce);
         client.publish(&message).unwrap();
-
-        let [
-            before,
-            messages,
-            newer,
-            fields,
-            between,
-            unsent,
-            partial,
-            after,
-        ] = &parts(&client)[..]
-        else {
-            panic!("another form: {client:?}");
-        };
-        assert_eq!(before, "outbox: Outbox { ");
-        assert_eq!(
-            [&messages[..], newer],
-            ["50, 7, 0, 1, 116, 0, 1, 0, 120, ", ""]
-        );
-        assert_eq!(
-            fields,
-            ", start: 0, end: 9, newer: 0, cursor: 0, boundary: 0"
-        );
-        assert!(
-            unsent.starts_with("16, 17, 0, 4, 77, 81, 84, 84, "),
-            "{unsent}"
-        );
-        assert_eq!(partial, "0");
-        for text in [
+        let all = parts(&client).concat();
+        let packets = [
+            "16, 17, 0, 4, 77, 81, 84, 84, ",
+            "50, 7, 0, 1, 116, 0, 1, 0, 120, ",
+        ];
+        let fields = [
+            "cursor: ",
             "last_id: 1",
             "state: Waiting",
             "holes: ",
@@ -158,25 +136,29 @@ mod tests {
             "connected: ",
             "is_recorded: ",
             "phase: Connecting",
-        ] {
-            assert!(between.contains(text), "{text} in {between}");
-        }
-        for text in [
             "timers: ",
             "server: ",
             "aliases_in: ",
             "reading: ",
             "refused: ",
             "writable: ",
-        ] {
-            assert!(after.contains(text), "{text} in {after}");
+        ];
+        for text in packets.iter().chain(&fields) {
+            assert!(all.contains(text), "{text} in {all}");
         }
+    }
 
-        // What was sent is not looked at again.
+    /// What was sent is not looked at again.
+    #[test]
+    fn memory_that_means_nothing() {
+        let (mut tx, mut slots) = ([0; 96], [Slot::EMPTY; 2]);
+        let buffers = Buffers::new(&mut tx, &mut slots, &mut []);
+        let mut client = Client::new(Config::new("c"), buffers);
+        client.connect(Instant::default()).unwrap();
         let n = client.transmit().len();
         client.transmitted(n - 1, Instant::default());
         let [.., unsent, partial, _] = &parts(&client)[..] else {
-            panic!("another form: {client:?}");
+            panic!("canonical.rs does not know this form: {client:?}");
         };
         assert_eq!([&unsent[..], partial], ["99, ", "1"]);
     }

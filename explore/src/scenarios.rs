@@ -223,11 +223,7 @@ pub const DEEP: &[Scenario] = &[
     Scenario {
         name: "deep_durable_qos_2",
         outgoing: &[Q2, Q2],
-        ..DURABLE
-    },
-    Scenario {
-        name: "deep_durable_mixed",
-        outgoing: &[Q1, Q2],
+        compact: false,
         ..DURABLE
     },
     Scenario {
