@@ -103,7 +103,8 @@ impl<'b> Client<'b> {
             return Err(UsageError::Property.into());
         }
         let mut own: OwnProperties<'_> = [Property::ReceiveMaximum(1); 4];
-        let assigned = self.assigned.get(..self.assigned_len).unwrap_or_default();
+        let assigned = self.assigned.get(..self.assigned_len.into());
+        let assigned = assigned.unwrap_or_default();
         let client_id = own_client_id(&config, assigned);
         let inbound = self.inbox.capacity();
         let connect = config.connect(client_id, inbound, authentication_data, &mut own);
@@ -237,7 +238,8 @@ impl<'b> Client<'b> {
     }
 
     pub(super) fn assigned(&self) -> &[u8] {
-        self.assigned.get(..self.assigned_len).unwrap_or_default()
+        let assigned = self.assigned.get(..self.assigned_len.into());
+        assigned.unwrap_or_default()
     }
 
     /// Keeps the client identifier that the server has assigned. False if there is no room for it
@@ -256,7 +258,8 @@ impl<'b> Client<'b> {
         }
         if let Some(room) = self.assigned.get_mut(..len) {
             copy(room, client_id.as_bytes());
-            self.assigned_len = len;
+            // No string of a packet is longer.
+            self.assigned_len = u16::try_from(len).unwrap_or_default();
         }
         true
     }

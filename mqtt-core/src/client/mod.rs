@@ -46,7 +46,7 @@ pub struct Client<'b> {
     inbox: Inbox<'b>,
     /// Where the client identifier is that the server has assigned, and its length.
     assigned: &'b mut [u8],
-    assigned_len: usize,
+    assigned_len: u16,
     /// Whether the server knew the session, until that is on stable storage.
     connected: Option<bool>,
     /// True until it is on stable storage that the connection has ended.

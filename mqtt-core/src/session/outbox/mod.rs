@@ -26,8 +26,8 @@ pub(crate) struct Outbox<'b> {
     single: Option<Single>,
     /// How many of the messages are of QoS 0: payloads that are with the application.
     at_most_once: u16,
-    /// When the first of the messages that wait expires, or earlier; in seconds.
-    expiry: Option<u32>,
+    /// When the first of the messages that wait expires, or earlier; in seconds, 0 is never.
+    expiry: u32,
 }
 
 /// A message that is being sent on its own: its payload is with the application, or it has a topic
@@ -38,9 +38,6 @@ struct Single {
     qos: QoS,
     /// How many bytes were sent.
     sent: usize,
-    /// How many bytes the core has of it; the rest is payload.
-    head: usize,
-    total: usize,
 }
 
 /// The payload to be sent next of a message that
@@ -124,7 +121,7 @@ impl<'b> Outbox<'b> {
             holes: false,
             single: None,
             at_most_once: 0,
-            expiry: None,
+            expiry: 0,
         }
     }
 
@@ -289,8 +286,13 @@ impl<'b> Outbox<'b> {
             // Both seconds are rounded down: this one is surely over.
             let expiry = now.saturating_add(interval).saturating_add(1);
             self.slots.set_expiry(index, expiry);
-            self.expiry = Some(self.expiry.map_or(expiry, |first| first.min(expiry)));
+            self.expires_at(expiry);
         }
+    }
+
+    fn expires_at(&mut self, expiry: u32) {
+        let first = self.expiry().unwrap_or(expiry);
+        self.expiry = first.min(expiry);
     }
 
     fn make_room(&mut self, len: usize) -> Result<usize, Error> {
@@ -401,7 +403,11 @@ impl<'b> Outbox<'b> {
                 self.reduce_expiry(index, expiry.saturating_sub(now.saturating_add(1)).max(1));
             }
             if single {
-                self.begin_single(index, qos);
+                self.single = Some(Single {
+                    index,
+                    qos,
+                    sent: 0,
+                });
             }
             self.slots.set_state(index, State::Stored);
         }
@@ -418,17 +424,6 @@ impl<'b> Outbox<'b> {
         }
     }
 
-    fn begin_single(&mut self, index: Index, qos: QoS) {
-        let head = self.head(index);
-        self.single = Some(Single {
-            index,
-            qos,
-            sent: 0,
-            head: head.len(),
-            total: packet_len(head),
-        });
-    }
-
     /// The application is to be told that a message is not sent (again).
     fn lose(&mut self, index: Index) {
         self.holes = true;
@@ -439,7 +434,11 @@ impl<'b> Outbox<'b> {
 
     /// When to look for [expired](Self::expire) messages, in seconds.
     pub(crate) const fn expiry(&self) -> Option<u32> {
-        if V5 { self.expiry } else { None }
+        if V5 && self.expiry > 0 {
+            Some(self.expiry)
+        } else {
+            None
+        }
     }
 
     /// Loses the messages that wait and have expired, between connections.
@@ -447,7 +446,7 @@ impl<'b> Outbox<'b> {
         if self.expiry().is_none_or(|expiry| expiry > now) {
             return;
         }
-        self.expiry = None;
+        self.expiry = 0;
         // Nothing is sent before `resume` says what.
         self.arena.advance_to_end();
         let mut at = self.oldest();
@@ -456,7 +455,7 @@ impl<'b> Outbox<'b> {
             match self.expiry_of(index) {
                 0 => {}
                 expiry if expiry <= now => self.lose(index),
-                expiry => self.expiry = Some(self.expiry.map_or(expiry, |e| e.min(expiry))),
+                expiry => self.expires_at(expiry),
             }
         }
         self.reclaim();
@@ -573,10 +572,11 @@ impl<'b> Outbox<'b> {
     /// The payload to be sent next.
     pub(crate) fn lent(&self) -> Option<Lent> {
         let single = self.single?;
+        let (head, total) = self.lengths(single.index);
         Some(Lent {
             id: self.slots.id(single.index)?,
-            offset: single.sent.checked_sub(single.head)?,
-            left: single.total - single.sent,
+            offset: single.sent.checked_sub(head)?,
+            left: total - single.sent,
         })
     }
 
@@ -587,8 +587,16 @@ impl<'b> Outbox<'b> {
 
     /// True if a message was sent in part whose payload is with the application.
     pub(crate) fn is_payload_due(&self) -> bool {
-        self.single
-            .is_some_and(|single| single.sent > 0 && single.total > single.head)
+        self.single.is_some_and(|single| {
+            let (head, total) = self.lengths(single.index);
+            single.sent > 0 && total > head
+        })
+    }
+
+    /// How many bytes the core has of a message, and how many there are with the payload.
+    fn lengths(&self, index: Index) -> (usize, usize) {
+        let head = self.head(index);
+        (head.len(), packet_len(head))
     }
 
     /// What is left of the message that was sent in part.
@@ -603,24 +611,19 @@ impl<'b> Outbox<'b> {
     /// Notes that `n` bytes of [`transmit`](Self::transmit), or of [`lent`](Self::lent), were
     /// sent. True if that made a slot free.
     pub(crate) fn transmitted(&mut self, n: usize) -> bool {
-        let Some(single) = &mut self.single else {
+        let Some(single) = self.single else {
             self.arena.advance(n);
             self.reclaim();
             return false;
         };
-        let Single {
-            index,
-            qos,
-            sent,
-            head,
-            total,
-        } = *single;
+        let Single { index, qos, sent } = single;
+        let (head, total) = self.lengths(index);
         let end = if sent < head { head } else { total };
-        single.sent = sent.saturating_add(n).min(end);
-        if single.sent < total {
+        let sent = sent.saturating_add(n).min(end);
+        self.single = (sent < total).then_some(Single { sent, ..single });
+        if self.single.is_some() {
             return false;
         }
-        self.single = None;
         let len = self.arena.packet(self.offset(index)).len();
         self.arena.advance(len);
         let is_through = qos == QoS::AtMostOnce;
