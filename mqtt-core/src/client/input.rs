@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::error::{Error, PeerError, Resource};
 use crate::event::Event;
 use crate::link::{ACK_LEN, Payload, Phase, Reading, Server};
-use crate::session::{Delivery, Settled, State};
+use crate::session::{Delivery, Settled};
 use crate::wire::{
     Ack, Auth, ConnAck, DecodeError, Disconnect, FixedHeader, List, PacketId, PacketType,
     Properties, PropertyId, Publish, QoS, ReasonCode, SubAck, UnsubAck, Version, head_len,
@@ -99,7 +99,12 @@ impl<'b> Client<'b> {
             PacketType::SubAck => {
                 let suback = SubAck::decode(body, version)?;
                 self.check_reason(&suback.properties)?;
-                self.answer(suback.packet_id, State::Subscribe, packet, &suback.codes)?;
+                self.answer(
+                    suback.packet_id,
+                    PacketType::Subscribe,
+                    packet,
+                    &suback.codes,
+                )?;
                 (Taken::Event, Event::Subscribed(suback))
             }
             PacketType::UnsubAck => {
@@ -108,7 +113,7 @@ impl<'b> Client<'b> {
                 let UnsubAck {
                     packet_id, codes, ..
                 } = &unsuback;
-                self.answer(*packet_id, State::Unsubscribe, packet, codes)?;
+                self.answer(*packet_id, PacketType::Unsubscribe, packet, codes)?;
                 (Taken::Event, Event::Unsubscribed(unsuback))
             }
             PacketType::PingResp => {
@@ -458,11 +463,11 @@ impl<'b> Client<'b> {
     fn answer(
         &mut self,
         id: PacketId,
-        state: State,
+        request: PacketType,
         packet: PacketType,
         codes: &List<'_, ReasonCode>,
     ) -> Result<(), Error> {
-        let filters = self.outbox.filters(id, state);
+        let filters = self.outbox.filters(id, request);
         let filters = filters.ok_or(PeerError::UnknownPacketId(packet))?;
         let has_codes = packet == PacketType::SubAck || self.is_v5();
         if has_codes && codes.iter().count() != filters as usize {

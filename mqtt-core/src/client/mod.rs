@@ -181,7 +181,7 @@ impl<'b> Client<'b> {
             properties: List::from(properties),
             filters: List::from(filters),
         };
-        self.request(State::Subscribe, filters.len(), packet)
+        self.request(PacketType::Subscribe, filters.len(), packet)
     }
 
     /// Ends subscriptions. [`Event::Unsubscribed`] brings the answer.
@@ -207,12 +207,12 @@ impl<'b> Client<'b> {
             properties: List::from(properties),
             filters: List::from(filters),
         };
-        self.request(State::Unsubscribe, filters.len(), packet)
+        self.request(PacketType::Unsubscribe, filters.len(), packet)
     }
 
     fn request<B: Body>(
         &mut self,
-        state: State,
+        kind: PacketType,
         filters: usize,
         packet: impl FnOnce(PacketId) -> B,
     ) -> Result<PacketId, Error> {
@@ -223,7 +223,7 @@ impl<'b> Client<'b> {
         let version = self.config.version;
         let control = &mut self.control;
         let push = |id| control.push(&packet(id), version, max);
-        let result = self.outbox.request(state, filters, push);
+        let result = self.outbox.request(kind, filters, push);
         self.note_refusal(&result);
         result
     }

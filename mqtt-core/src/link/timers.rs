@@ -10,8 +10,7 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timers {
     now: Instant,
-    /// Up to when [`seconds`](Self::seconds) have been counted.
-    counted: Instant,
+    /// How long the client has been told the time, but for milliseconds.
     seconds: u32,
     sent: u32,
     received: u32,
@@ -26,6 +25,8 @@ pub(crate) struct Timers {
     is_ping_queued: bool,
     /// True once the time was told.
     is_told: bool,
+    /// The milliseconds beyond `seconds`.
+    millis: u16,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,7 +52,6 @@ impl Timers {
     pub(crate) const fn new() -> Self {
         Self {
             now: Instant::from_millis(0),
-            counted: Instant::from_millis(0),
             seconds: 0,
             sent: 0,
             received: 0,
@@ -61,28 +61,25 @@ impl Timers {
             awaited: Awaited::Nothing,
             is_ping_queued: false,
             is_told: false,
+            millis: 0,
         }
     }
 
     /// Notes the time. A clock that goes backwards stands still here.
     pub(crate) fn set_now(&mut self, now: Instant) {
+        let mut passed = now.as_millis().saturating_sub(self.now.as_millis());
         self.now = self.now.max(now);
         if !self.is_told {
             self.is_told = true;
-            self.counted = now;
+            return;
         }
-        // More than once only if nobody has told the time for 49 days; thus division is by 32 bits.
-        while self.seconds < u32::MAX {
-            let passed = self
-                .now
-                .as_millis()
-                .saturating_sub(self.counted.as_millis());
-            let seconds = u32::try_from(passed).unwrap_or(u32::MAX) / 1000;
-            if seconds == 0 {
-                break;
-            }
-            self.seconds = self.seconds.saturating_add(seconds);
-            self.counted = self.counted.plus_millis(u64::from(seconds) * 1000);
+        // In steps only if nobody has told the time for 49 days; thus division is by 32 bits.
+        while passed > 0 && self.seconds < u32::MAX {
+            let step = u32::try_from(passed).unwrap_or(u32::MAX - 1000);
+            let millis = step.saturating_add(self.millis.into());
+            self.seconds = self.seconds.saturating_add(millis / 1000);
+            self.millis = u16::try_from(millis % 1000).unwrap_or_default();
+            passed -= u64::from(step);
         }
     }
 
@@ -93,8 +90,9 @@ impl Timers {
 
     /// The moment of these [`seconds`](Self::seconds).
     pub(crate) fn at(&self, seconds: u32) -> Instant {
-        let left = u64::from(seconds.saturating_sub(self.seconds));
-        self.counted.plus_millis(left * 1000)
+        let left = u64::from(seconds.saturating_sub(self.seconds)) * 1000;
+        let left = left.saturating_sub(self.millis.into());
+        self.now.plus_millis(left)
     }
 
     pub(crate) const fn now(&self) -> Instant {

@@ -13,7 +13,7 @@ use crate::wire::PacketId;
 /// Opaque: provide as many as there should be messages and requests in flight.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
-    /// Of a message: where its packet begins. Of a request: how many filters it has.
+    /// Of a message: where its packet begins. Of a request: what it is.
     value: u32,
     /// When a message that was never sent is not to be sent any more; 0 is never.
     expiry: u32,
@@ -59,10 +59,8 @@ pub(crate) enum State {
     Releasing,
     /// A QoS 2 message that waits for PUBCOMP.
     Released,
-    /// A SUBSCRIBE that waits for SUBACK.
-    Subscribe,
-    /// An UNSUBSCRIBE that waits for UNSUBACK.
-    Unsubscribe,
+    /// A SUBSCRIBE or UNSUBSCRIBE that waits for its answer.
+    Requested,
     /// Whatever it was, it is lost, and the application has not been told yet.
     Lost,
     /// A message whose record is not on stable storage yet.
@@ -74,7 +72,7 @@ pub(crate) enum State {
 }
 
 /// The number of states that have a list. The last ones are those of records.
-const LISTS: usize = if cfg!(feature = "durability") { 10 } else { 7 };
+const LISTS: usize = if cfg!(feature = "durability") { 9 } else { 6 };
 
 #[derive(Clone, Copy, Debug)]
 struct List {

@@ -351,21 +351,25 @@ impl<'b> Outbox<'b> {
     /// identifier that `push` is given.
     pub(crate) fn request(
         &mut self,
-        state: State,
+        packet: PacketType,
         filters: usize,
         push: impl FnOnce(PacketId) -> Result<(), Error>,
     ) -> Result<PacketId, Error> {
         let (index, id) = self.slots.vacancy().ok_or(Resource::Slots)?;
         push(id)?;
+        // There is no packet of 2^28 bytes, nor filters.
         let filters = u32::try_from(filters).unwrap_or(u32::MAX);
-        self.slots.occupy(index, id, state, filters);
+        let request = filters << 4 | packet as u32;
+        self.slots.occupy(index, id, State::Requested, request);
         Ok(id)
     }
 
     /// The number of filters of a request that waits for its answer.
-    pub(crate) fn filters(&self, id: PacketId, state: State) -> Option<u32> {
+    pub(crate) fn filters(&self, id: PacketId, packet: PacketType) -> Option<u32> {
         let index = self.slots.find(id)?;
-        (self.slots.state(index) == state).then(|| self.slots.value(index))
+        let request = self.slots.value(index);
+        let is_it = self.slots.state(index) == State::Requested && request & 0xF == packet as u32;
+        is_it.then_some(request >> 4)
     }
 
     /// Ends a request.
@@ -669,8 +673,7 @@ impl<'b> Outbox<'b> {
         self.slots.set_state_all(State::Waiting, State::Stored);
         self.slots.set_state_all(State::Stored, State::Waiting);
         self.slots.set_state_all(State::Releasing, State::Released);
-        self.slots.set_state_all(State::Subscribe, State::Lost);
-        self.slots.set_state_all(State::Unsubscribe, State::Lost);
+        self.slots.set_state_all(State::Requested, State::Lost);
         self.arena.advance_to_end();
         self.holes = true;
         self.reclaim();

@@ -206,7 +206,7 @@ fn requests_are_lost_with_the_connection() {
         p.subscribe("never sent", 0, 3);
         p.lose();
         p.stall(false);
-        p.reports(&["Lost #1", "Lost #3", "Lost #2"]);
+        p.reports(&["Lost #1", "Lost #2", "Lost #3"]);
         p.resume();
         p.sends(&[]);
         p.subscribe("b", 0, 4);
