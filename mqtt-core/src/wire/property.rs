@@ -284,19 +284,14 @@ impl<'a> Properties<'a> {
 
     /// How many bytes stand before the first property of this identifier in a received list, and
     /// how many from there on.
-    pub(super) fn position(mut self, id: PropertyId) -> Option<(usize, usize)> {
-        let len = self.raw()?.len();
-        loop {
-            let from = self.raw()?.len();
-            if self.pop_field()?.id == id as u8 {
-                return Some((len - from, from));
-            }
-        }
+    pub(super) fn position(&self, id: PropertyId) -> Option<(usize, usize)> {
+        let (_, from) = self.find(id)?;
+        Some((self.raw()?.len() - from, from))
     }
 
     /// The value of the first property of this identifier.
     pub(crate) fn get<T: From<Value<'a>>>(&self, id: PropertyId) -> Option<T> {
-        self.find(id).map(T::from)
+        self.find(id).map(|(value, _)| T::from(value))
     }
 
     /// True if there is a property of this identifier.
@@ -304,15 +299,18 @@ impl<'a> Properties<'a> {
         self.find(id).is_some()
     }
 
-    fn find(&self, id: PropertyId) -> Option<Value<'a>> {
+    /// The first property of this identifier: its value, and how many bytes of a received list
+    /// there are from it on.
+    fn find(&self, id: PropertyId) -> Option<(Value<'a>, usize)> {
         if !V5 {
             return None;
         }
         let mut list = *self;
         loop {
+            let len = list.raw().map_or(0, <[u8]>::len);
             let field = list.pop_field()?;
             if field.id == id as u8 {
-                return Some(field.value);
+                return Some((field.value, len));
             }
         }
     }
@@ -408,13 +406,13 @@ pub(super) fn properties<'a>(r: &mut Reader<'a>, place: Place) -> Properties<'a>
     let raw = r.take(len as usize);
     let mut list = Reader::new(raw, r.version);
     let mut checker = Checker::new(place);
-    while !list.is_empty() {
-        let field = Field::read(&mut list);
-        if let Err(fault) = checker.admit(field.id) {
-            list.fail(fault.into());
+    let mut check = || {
+        while !list.is_empty() {
+            checker.admit(Field::read(&mut list).id)?;
         }
-    }
-    if let Err(fault) = checker.finish() {
+        checker.finish()
+    };
+    if let Err(fault) = check() {
         list.fail(fault.into());
     }
     if let Err(error) = list.result() {
@@ -425,10 +423,10 @@ pub(super) fn properties<'a>(r: &mut Reader<'a>, place: Place) -> Properties<'a>
 
 /// Writes a property list with its length; before 5.0 there must be none.
 pub(super) fn put_properties(properties: &Properties<'_>, place: Place, out: &mut Writer<'_>) {
-    if out.version.is_v5() {
-        put_list(*properties, place, out);
-    } else {
-        out.require(properties.is_empty(), EncodeError::Version);
+    match (out.version.is_v5(), properties.is_empty()) {
+        (true, false) => put_list(*properties, place, out),
+        (true, true) => out.u8(0),
+        (false, is_empty) => out.require(is_empty, EncodeError::Version),
     }
 }
 
@@ -436,14 +434,15 @@ pub(super) fn put_properties(properties: &Properties<'_>, place: Place, out: &mu
 fn put_list(mut list: Properties<'_>, place: Place, out: &mut Writer<'_>) {
     let start = out.len();
     let mut checker = Checker::new(place);
-    while let Some(field) = list.pop_field() {
-        if let Err(fault) = checker.admit(field.id) {
-            out.fail(fault.into());
+    let mut put = || {
+        while let Some(field) = list.pop_field() {
+            checker.admit(field.id)?;
+            field.put(out);
         }
-        field.put(out);
-    }
-    if let Err(fault) = checker.finish() {
-        out.fail(fault.into());
+        checker.finish()
+    };
+    if let Err(fault) = put() {
+        out.fail(Fault::into(fault));
     }
     out.insert_len(start);
 }

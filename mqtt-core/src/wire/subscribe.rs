@@ -158,7 +158,15 @@ impl Body for Subscribe<'_> {
         out.require(!self.filters.is_empty(), EncodeError::EmptyList);
         out.u16(self.packet_id.get());
         put_properties(&self.properties, Place::Subscribe, out);
-        self.filters.iter().for_each(|filter| filter.put(out));
+        if let (Some(raw), false) = (self.filters.raw(), out.version.is_v5()) {
+            // They may have been received in 5.0.
+            let mut r = Reader::new(raw, out.version);
+            while !r.is_empty() {
+                r.binary();
+                out.require(r.u8() & !0b11 == 0, EncodeError::Version);
+            }
+        }
+        self.filters.put(out);
     }
 }
 
