@@ -16,7 +16,11 @@ pub struct Auth<'a> {
 }
 
 impl<'a> Auth<'a> {
-    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    /// Reads what follows the fixed header; see [`FixedHeader`](super::FixedHeader).
+    ///
+    /// # Errors
+    /// If the bytes are not the body of such a packet of this version.
+    pub fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body, version);
         let (code, properties) = code_and_properties(&mut r, PacketType::Auth, Place::Auth);
         let auth = Self { code, properties };

@@ -27,7 +27,11 @@ impl<'a> ConnAck<'a> {
         }
     }
 
-    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    /// Reads what follows the fixed header; see [`FixedHeader`](super::FixedHeader).
+    ///
+    /// # Errors
+    /// If the bytes are not the body of such a packet of this version.
+    pub fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body, version);
         let flags = r.u8();
         // 3.1 has no flags, and reserves the byte.

@@ -213,3 +213,15 @@ pub(crate) fn write(packet: &dyn Body, version: Version, buffer: &mut [u8]) {
     out.var_int(u32::try_from(remaining).unwrap_or_default());
     packet.put(&mut out);
 }
+
+/// Writes `packet` to the front of `buffer` and returns its length.
+pub(super) fn encode(
+    packet: &dyn Body,
+    version: Version,
+    buffer: &mut [u8],
+) -> Result<usize, EncodeError> {
+    let len = encoded_len(packet, version)?;
+    let buffer = buffer.get_mut(..len).ok_or(EncodeError::BufferTooSmall)?;
+    write(packet, version, buffer);
+    Ok(len)
+}

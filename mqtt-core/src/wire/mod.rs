@@ -9,6 +9,8 @@
 //!   lists ([`List`]) were checked once and are then read by an iterator that cannot fail.
 //! - [`Packet::encode`] checks everything before it writes the first byte.
 //! - Input that ends early is `Ok(None)`, never an error.
+//! - Where code is scarce: a program that calls [`Publish::encode`], [`ConnAck::decode`] and so on
+//!   instead of [`Packet`]'s is linked with the packets that it names only.
 //!
 //! ```
 //! use mqtt_core::wire::{Packet, Publish, Version};

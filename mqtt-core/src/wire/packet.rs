@@ -1,5 +1,5 @@
 use super::ack::AckKind;
-use super::frame::{Body, encoded_len, write};
+use super::frame::{Body, encode, encoded_len};
 use super::writer::Writer;
 use super::{
     Ack, Auth, ConnAck, Connect, DecodeError, Disconnect, EncodeError, FixedHeader, PacketType,
@@ -111,10 +111,7 @@ impl<'a> Packet<'a> {
     /// If the packet cannot be written in this version, or `buffer` is shorter than
     /// [`encoded_len`](Self::encoded_len). Nothing was written then.
     pub fn encode(&self, version: Version, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        let len = self.encoded_len(version)?;
-        let buffer = buffer.get_mut(..len).ok_or(EncodeError::BufferTooSmall)?;
-        write(self, version, buffer);
-        Ok(len)
+        encode(self, version, buffer)
     }
 
     /// Which packet this is.
@@ -167,14 +164,31 @@ impl Body for Packet<'_> {
     }
 }
 
-macro_rules! from {
+macro_rules! packets {
     ($($packet:ident)*) => {
-        $(impl<'a> From<$packet<'a>> for Packet<'a> {
-            fn from(packet: $packet<'a>) -> Self {
-                Self::$packet(packet)
+        $(
+            impl<'a> From<$packet<'a>> for Packet<'a> {
+                fn from(packet: $packet<'a>) -> Self {
+                    Self::$packet(packet)
+                }
             }
-        })*
+
+            impl $packet<'_> {
+                /// [`Packet::encode`] of this packet. A program that knows what it sends has no
+                /// code for the other packets then.
+                ///
+                /// # Errors
+                /// Those of [`Packet::encode`].
+                pub fn encode(
+                    &self,
+                    version: Version,
+                    buffer: &mut [u8],
+                ) -> Result<usize, EncodeError> {
+                    encode(self, version, buffer)
+                }
+            }
+        )*
     };
 }
 
-from! { Connect ConnAck Publish Subscribe SubAck Unsubscribe UnsubAck Disconnect Auth }
+packets! { Connect ConnAck Publish Subscribe SubAck Unsubscribe UnsubAck Disconnect Auth }

@@ -40,8 +40,12 @@ impl<'a> Publish<'a> {
         }
     }
 
-    /// Reads a PUBLISH; what is left after its properties is payload.
-    pub(crate) fn decode(flags: u8, body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    /// Reads what follows the fixed header, which has the `flags`; see
+    /// [`FixedHeader`](super::FixedHeader).
+    ///
+    /// # Errors
+    /// If the bytes are not the body of a PUBLISH of this version.
+    pub fn decode(flags: u8, body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body, version);
         let qos = QoS::from_u8(flags >> 1 & 0b11);
         let (dup, is_acknowledged) = (flags & 0b1000 != 0, flags & 0b110 != 0);

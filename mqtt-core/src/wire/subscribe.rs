@@ -183,7 +183,11 @@ pub struct SubAck<'a> {
 }
 
 impl<'a> SubAck<'a> {
-    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    /// Reads what follows the fixed header; see [`FixedHeader`](super::FixedHeader).
+    ///
+    /// # Errors
+    /// If the bytes are not the body of such a packet of this version.
+    pub fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body, version);
         let packet = Self {
             packet_id: r.packet_id(),
@@ -276,7 +280,11 @@ pub struct UnsubAck<'a> {
 }
 
 impl<'a> UnsubAck<'a> {
-    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    /// Reads what follows the fixed header; see [`FixedHeader`](super::FixedHeader).
+    ///
+    /// # Errors
+    /// If the bytes are not the body of such a packet of this version.
+    pub fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body, version);
         let packet = Self {
             packet_id: r.packet_id(),

@@ -6,13 +6,15 @@ use core::hint::black_box;
 
 use mqtt_core::Instant;
 use mqtt_core::wire::{
-    Connect, Disconnect, EncodeError, Packet, Properties, Publish, ReasonCode, Version,
+    ConnAck, Connect, DecodeError, Disconnect, EncodeError, FixedHeader, PacketType, Properties,
+    Publish, ReasonCode, Version,
 };
 use sizes::{Input, Memory, now, receive, send};
 
 static TX: Memory<[u8; 128]> = Memory::new([0; 128]);
 
 const VERSION: Version = Version::V311;
+const PINGREQ: [u8; 2] = [0xC0, 0];
 /// In seconds.
 const KEEP_ALIVE: u16 = 60;
 /// In milliseconds.
@@ -41,7 +43,8 @@ fn run(tx: &mut [u8]) -> Result<(), EncodeError> {
         will: None,
         properties: Properties::EMPTY,
     };
-    transmit(&Packet::Connect(connect), tx)?;
+    let len = connect.encode(VERSION, tx)?;
+    transmit(tx, len);
     let mut is_connected = false;
     // When the server must have answered, and when it is to be asked for a sign of life.
     let mut answer_by = Some(now().as_millis() + TIMEOUT);
@@ -57,12 +60,9 @@ fn run(tx: &mut [u8]) -> Result<(), EncodeError> {
         match input {
             Input::Bytes(n) => {
                 len += n;
-                match Packet::decode(rx.get(..len).unwrap_or_default(), VERSION) {
+                match answer(rx.get(..len).unwrap_or_default()) {
                     Ok(None) => continue,
-                    Ok(Some((Packet::ConnAck(ack), _))) if ack.code == ReasonCode::Success => {
-                        is_connected = true;
-                    }
-                    Ok(Some((Packet::PingResp, _))) => {}
+                    Ok(Some(ReasonCode::Success)) => is_connected = true,
                     _ => return Ok(()),
                 }
                 // A server that has nothing to say but answers says one thing at a time.
@@ -75,16 +75,19 @@ fn run(tx: &mut [u8]) -> Result<(), EncodeError> {
                     return Ok(());
                 }
                 if time >= ping_at {
-                    transmit(&Packet::PingReq, tx)?;
+                    transmit(&PINGREQ, PINGREQ.len());
                     answer_by = Some(time + TIMEOUT);
                     ping_at = u64::MAX;
                 }
                 if is_connected {
                     let payload = time.to_be_bytes();
                     let message = Publish::new(black_box("time"), &payload);
-                    transmit(&Packet::Publish(message), tx)?;
+                    let len = message.encode(VERSION, tx)?;
+                    transmit(tx, len);
                     if time > 600_000 {
-                        return transmit(&Packet::Disconnect(Disconnect::default()), tx);
+                        let len = Disconnect::default().encode(VERSION, tx)?;
+                        transmit(tx, len);
+                        return Ok(());
                     }
                 }
             }
@@ -93,11 +96,24 @@ fn run(tx: &mut [u8]) -> Result<(), EncodeError> {
     }
 }
 
-fn transmit(packet: &Packet<'_>, buffer: &mut [u8]) -> Result<(), EncodeError> {
-    let len = packet.encode(VERSION, buffer)?;
-    let mut left = buffer.get(..len).unwrap_or_default();
+/// What the server says of the connection, once its packet is there: PINGRESP that it goes on.
+fn answer(input: &[u8]) -> Result<Option<ReasonCode>, DecodeError> {
+    let Some(header) = FixedHeader::decode(input, VERSION)? else {
+        return Ok(None);
+    };
+    let Some(body) = input.get(header.len..header.packet_len()) else {
+        return Ok(None);
+    };
+    match header.packet_type {
+        PacketType::ConnAck => Ok(Some(ConnAck::decode(body, VERSION)?.code)),
+        PacketType::PingResp => Ok(Some(ReasonCode::Success)),
+        _ => Err(DecodeError::PacketType),
+    }
+}
+
+fn transmit(packets: &[u8], len: usize) {
+    let mut left = packets.get(..len).unwrap_or_default();
     while !left.is_empty() {
         left = left.get(send(left)..).unwrap_or_default();
     }
-    Ok(())
 }

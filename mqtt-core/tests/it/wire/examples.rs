@@ -1,8 +1,9 @@
 //! Data types, messages and subscriptions: the standards' examples, both ways.
 
 use mqtt_core::wire::{
-    Ack, Filter, FixedHeader, List, MAX_REMAINING_LENGTH, Packet, PacketType, Properties, Property,
-    Publish, QoS, ReasonCode, RetainHandling, SubAck, Subscribe, UnsubAck, Unsubscribe, Version,
+    Ack, ConnAck, EncodeError, Filter, FixedHeader, List, MAX_REMAINING_LENGTH, Packet, PacketType,
+    Properties, Property, Publish, QoS, ReasonCode, RetainHandling, SubAck, Subscribe, UnsubAck,
+    Unsubscribe, Version,
 };
 
 use super::{ALL, BEFORE_5, both_ways, bytes, decode, encode, id, reads};
@@ -505,4 +506,26 @@ fn lists_compare_by_their_elements() {
     let mut filters = received.filters.iter();
     assert_eq!(filters.by_ref().collect::<Vec<_>>(), ["a/b", "c/d"]);
     assert_eq!(filters.next(), None);
+}
+
+/// Without `Packet`, for programs that are to be small.
+#[test]
+fn one_packet_alone() {
+    let mut buffer = [0; 16];
+    let publish = Publish::new("a/b", b"x");
+    let len = publish.encode(Version::V311, &mut buffer).unwrap();
+    assert_eq!(buffer[..len], bytes("30 06 0003 'a/b' 'x'"));
+    let short = publish.encode(Version::V311, &mut buffer[..len - 1]);
+    assert_eq!(short, Err(EncodeError::BufferTooSmall));
+
+    let header = FixedHeader::decode(&buffer, Version::V311)
+        .unwrap()
+        .unwrap();
+    let body = &buffer[header.len..header.packet_len()];
+    let decoded = Publish::decode(header.flags, body, Version::V311);
+    assert_eq!(decoded, Ok(publish));
+    assert_eq!(
+        ConnAck::decode(&[0, 5], Version::V311),
+        Ok(ConnAck::new(false, ReasonCode::NotAuthorized))
+    );
 }
