@@ -53,6 +53,62 @@ SCENARIO(lwip_eight_clients)
     }
 }
 
+/* --- nothing at all ---------------------------------------------------------------------------- */
+
+/* The background task sleeps when there is nothing to do: connected, with a server that is silent, and
+   without any connection. */
+SCENARIO(nothing_to_do_is_no_work)
+{
+    wm_mqtt_client_handle_t first = connected_to("TCP"), second = connected_to("BROKER");
+    int before;
+    vTaskDelay(300);
+    before = rig_waits();
+    expect_no_event(2000);
+    CHECK(rig_waits() - before <= 2);
+
+    finish(first);
+    finish(second);
+    vTaskDelay(300);
+    before = rig_waits();
+    vTaskDelay(1000);
+    SAME(rig_waits(), before);
+}
+
+static volatile int published;
+
+static void publish_one_after_the_other(void *client)
+{
+    static char payload[1000];
+    while (wm_mqtt_client_publish(client, "load", payload, sizeof payload, 0, 0) == 0) {
+        published++;
+    }
+}
+
+/* A server that reads nothing more: what waits to be sent waits, and nobody asks again and again. */
+SCENARIO(a_full_line_is_no_work)
+{
+    wm_mqtt_client_config_t config = config_of("TCP");
+    wm_mqtt_client_handle_t client = connected_with(config, NULL);
+    int before, i;
+    rig_world("freeze broker");
+    start_task(publish_one_after_the_other, client);
+    /* Linux takes some megabytes; lwIP and its peer much less. */
+    for (i = 0; i < 100; i++) {
+        before = published;
+        vTaskDelay(200);
+        if (published == before) {
+            break;
+        }
+    }
+    before = rig_waits();
+    vTaskDelay(1500);
+    CHECK(rig_waits() - before <= 30);
+    rig_world("thaw broker");
+    SAME(wm_mqtt_client_deinit(client), 0);
+    await_tasks();
+    expect_event(WM_EVENT_MQTT_CLIENT_DISCONNECTED);
+}
+
 /* --- tasks ------------------------------------------------------------------------------------ */
 
 #define TASKS 4

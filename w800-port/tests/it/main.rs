@@ -115,6 +115,8 @@ scenarios! {
         deinit_while_the_event_queue_is_full
 
         lwip_eight_clients
+        nothing_to_do_is_no_work
+        a_full_line_is_no_work
         tasks_share_a_client
         deinit_under_load
         deinit_under_load_over_websocket_and_tls

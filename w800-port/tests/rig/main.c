@@ -75,6 +75,7 @@ int rig_world(const char *order)
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int blocks;
 static int no_memory;
+static int waits;
 
 static void add(int *counter, int change)
 {
@@ -108,6 +109,20 @@ void __wrap_wm_mqtt_port_free(void *block)
 {
     add(&blocks, -(block != NULL));
     __real_wm_mqtt_port_free(block);
+}
+
+void __real_wm_mqtt_port_wait(uint32_t ms);
+void __wrap_wm_mqtt_port_wait(uint32_t ms);
+
+void __wrap_wm_mqtt_port_wait(uint32_t ms)
+{
+    add(&waits, 1);
+    __real_wm_mqtt_port_wait(ms);
+}
+
+int rig_waits(void)
+{
+    return get(&waits);
 }
 
 void rig_free(void *block)
@@ -196,7 +211,7 @@ int rig_connections(void)
 
 int main(int argc, char **argv)
 {
-    int i, waits;
+    int i, looks;
     if (argc != 2) {
         for (i = 0; i < count; i++) {
             printf("%s\n", scenarios[i].name);
@@ -208,7 +223,7 @@ int main(int argc, char **argv)
             rig_network_up();
             scenarios[i].run();
             /* Lookups that were given up end some time. */
-            for (waits = 0; rig_blocks() > 0 && waits < 1000; waits++) {
+            for (looks = 0; rig_blocks() > 0 && looks < 1000; looks++) {
                 usleep(10000);
             }
             SAME(rig_blocks(), 0);

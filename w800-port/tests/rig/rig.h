@@ -58,6 +58,8 @@ void rig_no_memory(int is_so);
 void rig_free(void *block);
 /* How many lines the library has handed to the log. None may have the word "secret" in it. */
 int rig_log_lines(void);
+/* How often the background task has waited. */
+int rig_waits(void);
 /* TCP connections of the stack that are there (only with lwIP), and how many there were at most. */
 int rig_connections(void);
 
