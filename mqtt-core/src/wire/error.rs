@@ -118,8 +118,7 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// A [`Reader`](super::reader::Reader) reads whole packets, so what nom itself reports is always a
-/// field that runs out of bytes.
+/// Readers read whole packets, so what nom itself reports is always a field that runs out of bytes.
 impl<'i> ParseError<&'i [u8]> for DecodeError {
     fn from_error_kind(_: &'i [u8], _: ErrorKind) -> Self {
         Self::Truncated
