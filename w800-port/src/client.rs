@@ -794,6 +794,7 @@ impl Client {
         let is_payload = self.core.transmit().is_empty();
         self.core.transmitted(n, cx.now);
         if let (Some(lent), true) = (before, is_payload) {
+            cx.waiters.prolong(self.id, For::Answer(lent.id));
             let is_once = |place: &Option<Lent>| {
                 place
                     .as_ref()

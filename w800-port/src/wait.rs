@@ -35,6 +35,8 @@ struct Waiter {
     client: u32,
     reason: For,
     state: State,
+    /// When what it waits for has come nearer; 0: it has not.
+    moved: u32,
 }
 
 /// Calls that wait.
@@ -51,6 +53,7 @@ impl Waiters {
             client: 0,
             reason: For::Room,
             state: State::Free,
+            moved: 0,
         }; MOST],
     );
 
@@ -70,12 +73,22 @@ impl Waiters {
         waiter.client = client;
         waiter.reason = reason;
         waiter.state = State::Waiting;
+        waiter.moved = 0;
         Some(Ticket(at))
     }
 
     /// True if a call waits for this.
     pub(crate) fn has(&self, client: u32, reason: For) -> bool {
         self.0.iter().any(|waiter| waiter.waits(client, reason))
+    }
+
+    /// Has those who wait for this wait anew.
+    pub(crate) fn prolong(&mut self, client: u32, reason: For) {
+        for waiter in &mut self.0 {
+            if waiter.waits(client, reason) {
+                waiter.moved = port::now().max(1);
+            }
+        }
     }
 
     /// Ends the waiting of those who wait for this.
@@ -94,6 +107,11 @@ impl Waiters {
                 waiter.finish(result.0);
             }
         }
+    }
+
+    fn moved(&self, ticket: Ticket) -> Option<u32> {
+        let moved = self.0.get(ticket.0)?.moved;
+        (moved != 0).then_some(moved)
     }
 
     fn leave(&mut self, ticket: Ticket) -> Look {
@@ -161,10 +179,13 @@ impl Until {
 }
 
 /// Waits for the result; `None` if it did not come in time.
-pub(crate) fn wait(ticket: Ticket, until: Until) -> Option<i32> {
+pub(crate) fn wait(ticket: Ticket, mut until: Until) -> Option<i32> {
     loop {
         let look = port::locked(|library| {
             let look = library.waiters.leave(ticket);
+            if let Some(moved) = library.waiters.moved(ticket) {
+                until.begun = moved;
+            }
             if matches!(look, Look::Wait(_)) && until.left() == 0 {
                 library.waiters.give_up(ticket);
                 return Look::Over;

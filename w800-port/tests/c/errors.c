@@ -685,3 +685,23 @@ SCENARIO(large_message_whose_connection_breaks)
     expect_event(WM_EVENT_MQTT_CLIENT_PUBLISHED);
     finish(client);
 }
+
+SCENARIO(lwip_large_message_over_a_slow_line)
+{
+    static char text[60000];
+    wm_mqtt_client_config_t config = config_of("BROKER");
+    wm_mqtt_client_handle_t client;
+    char id[] = "slow";
+    unsigned began = now();
+    memset(text, 's', sizeof text);
+    config.client_id = id;
+    client = client_of(config);
+    watch_events();
+    SAME(wm_mqtt_client_connect(client), 0);
+    expect_event(WM_EVENT_MQTT_CLIENT_CONNECTED);
+    /* More than the ten seconds that a call waits, as it goes on all the time. */
+    CHECK(wm_mqtt_client_publish_large(client, "slow", 0, text, sizeof text, 1, 0) > 0);
+    CHECK(now() - began > 12000);
+    expect_event(WM_EVENT_MQTT_CLIENT_PUBLISHED);
+    finish(client);
+}

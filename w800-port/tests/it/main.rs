@@ -61,6 +61,7 @@ scenarios! {
         max_messages_inflight
         large_message_of_a_session_that_is_kept
         journal_has_what_is_not_through
+        lwip_large_message_over_a_slow_line
     }
     port {
         semaphore_is_binary

@@ -9,6 +9,7 @@
  *   refuse-N   CONNACK has the return code N, and the connection is closed
  *   mute       there is no CONNACK
  *   kept       from the second time on, CONNACK says that the session is present
+ *   slow       all that comes after CONNECT is read slowly
  *   tell       after CONNACK, the CONNECT packet comes back as a message of topic "connect"
  *   count      after CONNACK, a message of topic "count" has the number of CONNECT packets so far, and of
  *              messages of topic "mute"
@@ -33,6 +34,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* 60000 bytes take 15 seconds. */
+#define SLICE 2000
+#define PAUSE_MS 500
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int connects, kept, mutes;
 
@@ -40,6 +45,7 @@ struct packet {
     unsigned char bytes[70000];
     size_t length; /* of all of it */
     size_t body;   /* where its body begins */
+    int is_slow;   /* the connection on which it comes */
 };
 
 static int is(const unsigned char *text, const char *word)
@@ -48,8 +54,16 @@ static int is(const unsigned char *text, const char *word)
     return length == strlen(word) && memcmp(text + 2, word, length) == 0;
 }
 
-static int receive(int connection, unsigned char *bytes, size_t length)
+static int receive(int connection, int is_slow, unsigned char *bytes, size_t length)
 {
+    while (is_slow && length > SLICE) {
+        usleep(1000 * PAUSE_MS);
+        if (recv(connection, bytes, SLICE, MSG_WAITALL) != SLICE) {
+            return 0;
+        }
+        bytes += SLICE;
+        length -= SLICE;
+    }
     return recv(connection, bytes, length, MSG_WAITALL) == (ssize_t)length;
 }
 
@@ -59,7 +73,7 @@ static int receive_packet(int connection, struct packet *packet)
     int shift = 0;
     packet->length = 0;
     do {
-        if (packet->length > 4 || !receive(connection, packet->bytes + packet->length, 1)) {
+        if (packet->length > 4 || !receive(connection, 0, packet->bytes + packet->length, 1)) {
             return 0;
         }
         if (packet->length++ > 0) {
@@ -70,7 +84,8 @@ static int receive_packet(int connection, struct packet *packet)
     packet->body = packet->length;
     packet->length += remaining;
     return packet->length <= sizeof packet->bytes &&
-           (remaining == 0 || receive(connection, packet->bytes + packet->body, remaining));
+           (remaining == 0 ||
+            receive(connection, packet->is_slow, packet->bytes + packet->body, remaining));
 }
 
 static void transmit(int connection, const void *bytes, size_t length)
@@ -106,7 +121,7 @@ static void publish(int connection, const char *topic, const void *payload, size
 }
 
 /* 0: the connection ends. */
-static int on_connect(int connection, const struct packet *packet)
+static int on_connect(int connection, struct packet *packet)
 {
     const unsigned char *identifier = packet->bytes + packet->body + 10;
     unsigned char connack[4] = {0x20, 2, 0, 0};
@@ -120,6 +135,7 @@ static int on_connect(int connection, const struct packet *packet)
     if (is(identifier, "mute")) {
         return 1;
     }
+    packet->is_slow = is(identifier, "slow");
     if (identifier[1] == 8 && memcmp(identifier + 2, "refuse-", 7) == 0) {
         connack[3] = (unsigned char)(identifier[9] - '0');
     }
@@ -167,7 +183,7 @@ static int on_publish(int connection, const struct packet *packet)
 static void *serve(void *argument)
 {
     int connection = (int)(intptr_t)argument, goes_on = 1;
-    struct packet *packet = malloc(sizeof *packet);
+    struct packet *packet = calloc(1, sizeof *packet);
     while (goes_on && packet != NULL && receive_packet(connection, packet)) {
         const unsigned char *body = packet->bytes + packet->body;
         switch (packet->bytes[0] >> 4) {
@@ -207,13 +223,15 @@ int main(int argc, char **argv)
 {
     struct sockaddr_in address;
     socklen_t size = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), buffer = 4096;
     memset(&address, 0, sizeof address);
     address.sin_family = AF_INET;
     if (argc != 2 || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1) {
         fprintf(stderr, "broker ADDRESS\n");
         return 2;
     }
+    /* What is not read has to stay with the client. */
+    setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||
         listen(listener, 16) != 0 || getsockname(listener, (struct sockaddr *)&address, &size) != 0) {
         perror("broker");
