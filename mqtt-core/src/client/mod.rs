@@ -338,7 +338,9 @@ impl<'b> Client<'b> {
                 if !input.is_empty() {
                     self.seen = input.len() - step.consumed;
                 }
-                self.settle();
+                if step.consumed > 0 {
+                    self.settle();
+                }
                 Ok(step)
             }
             Err(error) => {

@@ -302,7 +302,7 @@ impl<'a> Properties<'a> {
     /// The first property of this identifier: its value, and how many bytes of a received list
     /// there are from it on.
     fn find(&self, id: PropertyId) -> Option<(Value<'a>, usize)> {
-        if !V5 {
+        if !V5 || self.is_empty() {
             return None;
         }
         let mut list = *self;
@@ -433,6 +433,7 @@ pub(super) fn put_properties(properties: &Properties<'_>, place: Place, out: &mu
 #[inline(never)]
 fn put_list(mut list: Properties<'_>, place: Place, out: &mut Writer<'_>) {
     let start = out.len();
+    let is_empty = list.is_empty();
     let mut checker = Checker::new(place);
     let mut put = || {
         while let Some(field) = list.pop_field() {
@@ -444,5 +445,9 @@ fn put_list(mut list: Properties<'_>, place: Place, out: &mut Writer<'_>) {
     if let Err(fault) = put() {
         out.fail(Fault::into(fault));
     }
-    out.insert_len(start);
+    if is_empty {
+        out.u8(0);
+    } else {
+        out.insert_len(start);
+    }
 }
