@@ -86,7 +86,7 @@ impl Mosquitto {
 
 /// A broker of any kind.
 pub(crate) enum AnyBroker {
-    Mosquitto(Mosquitto),
+    Mosquitto(Box<Mosquitto>),
     Embedded(Box<Embedded>),
 }
 
@@ -94,7 +94,7 @@ impl AnyBroker {
     /// All that there are on this machine.
     pub(crate) fn all() -> Vec<Self> {
         let mut brokers = vec![Self::Embedded(Box::new(Embedded::start()))];
-        brokers.extend(Mosquitto::start().map(Self::Mosquitto));
+        brokers.extend(Mosquitto::start().map(Box::new).map(Self::Mosquitto));
         brokers
     }
 
