@@ -152,7 +152,8 @@ fn wrong_host() {
         let error = tls_error(connect(&options(), host, &Setup::default()));
         assert!(
             error.to_string().ends_with(&format!(
-                "is not valid for host '{shown}', only for localhost, 127.0.0.1, ::1"
+                "is not valid for host '{shown}', only for localhost, 127.0.0.1, ::1, \
+                 broker.test, 10.89.0.1"
             )),
             "{error}"
         );
