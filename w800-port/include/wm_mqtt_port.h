@@ -74,9 +74,9 @@ int wm_mqtt_port_event(int event, const wm_mqtt_event_data_t *data);
 void wm_mqtt_port_lock(void);
 void wm_mqtt_port_unlock(void);
 
-/* A binary semaphore, not posted; NULL if there is no memory. */
+/* A binary semaphore, not posted; NULL if there is no memory. The library keeps those that it has, one
+   for each call that waits at the same time, 16 at most. */
 void *wm_mqtt_port_semaphore(void);
-void wm_mqtt_port_semaphore_free(void *semaphore);
 void wm_mqtt_port_post(void *semaphore);
 /* Waits until it is posted (and takes that), at most ms milliseconds: 0, or < 0 when these are over.
    Called without the lock. */

@@ -54,11 +54,6 @@ void *wm_mqtt_port_semaphore(void)
     return xSemaphoreCreateBinary();
 }
 
-void wm_mqtt_port_semaphore_free(void *semaphore)
-{
-    vSemaphoreDelete((SemaphoreHandle_t)semaphore);
-}
-
 void wm_mqtt_port_post(void *semaphore)
 {
     xSemaphoreGive((SemaphoreHandle_t)semaphore);

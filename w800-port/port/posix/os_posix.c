@@ -55,14 +55,6 @@ void *wm_mqtt_port_semaphore(void)
     return semaphore;
 }
 
-void wm_mqtt_port_semaphore_free(void *made)
-{
-    struct semaphore *semaphore = made;
-    pthread_mutex_destroy(&semaphore->lock);
-    pthread_cond_destroy(&semaphore->posted);
-    wm_mqtt_port_free(semaphore);
-}
-
 void wm_mqtt_port_post(void *made)
 {
     struct semaphore *semaphore = made;
