@@ -175,24 +175,30 @@ def deliver(server):
                 server.release(8)
 
 
+def interrupted(server, id, interrupt):
+    """Messages both ways, from this identifier on, half way through when something happens."""
+    line = server.line
+    line.send(server.publish("to/a", b"1", 1, id), server.publish("to/a", b"2", 2, id + 1),
+              server.publish("to/a", b"3", 2, id + 2))
+    for qos in 1, 2, 2:
+        server.take_acknowledged(qos)
+    first, second, third = (line.take(PUBLISH) for _ in range(3))
+    line.send(packet(PUBREC, u16(third.id)))
+    line.take(PUBREL)
+    interrupt()
+    server.connect(present=True)
+    must(line.take(PUBREL).id == third.id, "another PUBREL")
+    for message in first, second:
+        again = line.take(PUBLISH)
+        must(again.is_dup and again.id == message.id and string("from") in again.body, again)
+        server.acknowledge(again)
+    line.send(packet(PUBCOMP, u16(third.id)))
+
+
 def resume(server):
     line = server.line
     with line.step("resume after a lost connection"):
-        line.send(server.publish("to/a", b"1", 1, 9), server.publish("to/a", b"2", 2, 10),
-                  server.publish("to/a", b"3", 2, 11))
-        for qos in 1, 2, 2:
-            server.take_acknowledged(qos)
-        first, second, third = (line.take(PUBLISH) for _ in range(3))
-        line.send(packet(PUBREC, u16(third.id)))
-        line.take(PUBREL)
-        line.lose()
-        server.connect(present=True)
-        must(line.take(PUBREL).id == third.id, "another PUBREL")
-        for message in first, second:
-            again = line.take(PUBLISH)
-            must(again.is_dup and again.id == message.id and string("from") in again.body, again)
-            server.acknowledge(again)
-        line.send(packet(PUBCOMP, u16(third.id)))
+        interrupted(server, 9, line.lose)
         server.release(10)
         server.release(11)
     with line.step("more than there is room for, acknowledged out of order"):
@@ -226,21 +232,7 @@ def resume(server):
 def lose_power(server):
     line = server.line
     with line.step("messages sent again after a loss of power"):
-        line.send(server.publish("to/a", b"1", 1, 60), server.publish("to/a", b"2", 2, 61),
-                  server.publish("to/a", b"3", 2, 62))
-        for qos in 1, 2, 2:
-            server.take_acknowledged(qos)
-        first, second, third = (line.take(PUBLISH) for _ in range(3))
-        line.send(packet(PUBREC, u16(third.id)))
-        line.take(PUBREL)
-        line.lose_power()
-        server.connect(present=True)
-        must(line.take(PUBREL).id == third.id, "another PUBREL")
-        for message in first, second:
-            again = line.take(PUBLISH)
-            must(again.is_dup and again.id == message.id and string("from") in again.body, again)
-            server.acknowledge(again)
-        line.send(packet(PUBCOMP, u16(third.id)))
+        interrupted(server, 60, line.lose_power)
     with line.step("received exactly once in spite of a loss of power"):
         for id in 61, 62:
             line.send(server.publish("to/a", b"2", 2, id))
