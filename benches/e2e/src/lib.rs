@@ -1,0 +1,1 @@
+//! Whole clients over loopback, against others.

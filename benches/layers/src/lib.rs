@@ -1,0 +1,1 @@
+//! WebSocket and TLS alone, against the libraries below them; many connections.

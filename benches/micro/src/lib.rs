@@ -1,0 +1,1 @@
+//! Codecs and engines without I/O, against others.

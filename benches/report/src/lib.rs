@@ -1,0 +1,1 @@
+//! Runs the benchmarks and writes tables and plots of what they found.
