@@ -1,8 +1,9 @@
 //! What becomes of every message, as the standard and the documentation promise it. Knows no
 //! packets and no client: it is told what happens, and objects.
 //!
-//! The same promises as those of the random run (`mqtt-core/tests/it/client/random/model.rs`), in
-//! a form without counters that grow, so that what is the same compares equal.
+//! The same promises as those of the random run
+//! (`mqtt-core/tests/it/client/random/simulation/model.rs`), in a form without counters that grow,
+//! so that what is the same compares equal.
 
 use mqtt_core::wire::{PacketId, QoS};
 

@@ -1,13 +1,7 @@
-//! Random commands, answers, cuts, reconnects and losses of power in little memory. A model
-//! [broker](broker) looks at the protocol, the reference [model] at what becomes of messages.
+//! Random commands, answers, cuts, reconnects and losses of power in little memory. In the
+//! [simulation] a model broker looks at the protocol, a reference model at what becomes of messages.
 
-mod app;
-mod broker;
-mod heads;
-mod model;
-mod note;
-mod sim;
-mod storage;
+mod simulation;
 
 use std::cell::Cell;
 use std::env;
@@ -21,88 +15,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
 use super::pair::Rng;
-use super::text::qos;
-use broker::Terms;
-use sim::simulate;
-
-/// What does not change in the life of a client.
-#[derive(Clone, Copy, Debug)]
-struct World {
-    version: Version,
-    durable: bool,
-    manual: bool,
-    /// The server names the client; 5.0 only.
-    assigned: bool,
-    /// The server forgets the session now and then.
-    forgetful: bool,
-    rx: usize,
-    tx: usize,
-    slots: usize,
-    inbound: usize,
-    /// How many aliases the server may use.
-    aliases_in: u16,
-    aliases_out: usize,
-    automatic_aliases: bool,
-}
-
-impl World {
-    fn is_v5(&self) -> bool {
-        self.version == Version::V5
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Publish {
-        qos: u8,
-        len: usize,
-        lent: bool,
-        interval: Option<u32>,
-        alias: u16,
-    },
-    Subscribe,
-    Unsubscribe,
-    /// So many bytes reach the broker.
-    Send(usize),
-    /// So many bytes reach the client, which is asked so often for events.
-    Receive(usize, usize),
-    Tick(u64),
-    Acknowledge {
-        which: usize,
-        refuse: bool,
-        with_reason: bool,
-    },
-    Answer {
-        which: usize,
-        refuse: bool,
-    },
-    BrokerPublish {
-        qos: u8,
-        len: usize,
-        with_alias: bool,
-    },
-    /// So many records are written to stable storage.
-    Journal(usize),
-    /// The journal begins anew.
-    Compact,
-    /// The connection breaks, after all that can be was sent if there is time for the `rest`, and
-    /// another one is opened, at once or `later`.
-    Reconnect {
-        terms: Terms,
-        rest: bool,
-        later: bool,
-    },
-    /// The power goes when so many records of those that wait were written.
-    PowerCut {
-        written: usize,
-        terms: Terms,
-        later: bool,
-    },
-    Disconnect(Terms),
-    BrokerDisconnect,
-    /// For so many rounds all goes well.
-    Run(usize),
-}
+use simulation::{Step, Terms, World, qos, simulate};
 
 fn world() -> impl Strategy<Value = World> {
     let flags = (any::<[bool; 5]>(), prop::bool::weighted(0.2));

@@ -636,7 +636,7 @@ impl State {
 }
 
 /// Lives through the steps, with one client after the other.
-pub(super) fn simulate(world: World, steps: impl IntoIterator<Item = Step>) {
+pub(crate) fn simulate(world: World, steps: impl IntoIterator<Item = Step>) {
     let mut steps = steps.into_iter();
     let mut state = State {
         world,

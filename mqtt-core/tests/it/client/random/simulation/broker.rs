@@ -13,20 +13,20 @@ use super::note::Note;
 
 /// What the broker says of itself on the next connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(crate) struct Terms {
     /// False if it has forgotten the session.
-    pub(super) keep: bool,
+    pub(crate) keep: bool,
     /// False to turn the client away.
-    pub(super) accept: bool,
+    pub(crate) accept: bool,
     // 5.0 only.
-    pub(super) receive_maximum: u16,
-    pub(super) maximum_packet_size: u32,
-    pub(super) maximum_qos: QoS,
-    pub(super) topic_alias_maximum: u16,
+    pub(crate) receive_maximum: u16,
+    pub(crate) maximum_packet_size: u32,
+    pub(crate) maximum_qos: QoS,
+    pub(crate) topic_alias_maximum: u16,
 }
 
 impl Terms {
-    pub(super) const BEST: Self = Self {
+    pub(crate) const BEST: Self = Self {
         keep: true,
         accept: true,
         receive_maximum: u16::MAX,
