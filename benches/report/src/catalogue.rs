@@ -1,0 +1,150 @@
+//! Which pages and plots there are, what is said of tables and measures, and what is aimed at.
+
+use crate::goals::Goal;
+use crate::read;
+
+/// A page of results.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Its file, without `.md`.
+    pub file: &'static str,
+    /// Its heading.
+    pub title: &'static str,
+    /// The targets whose tables are on it.
+    pub targets: &'static [&'static str],
+    /// What is measured, and how to read it.
+    pub about: &'static str,
+    /// What is not measured.
+    pub not: &'static str,
+}
+
+/// A plot of bars.
+#[derive(Clone, Copy, Debug)]
+pub struct BarPlot {
+    /// Its file, without `.svg`.
+    pub file: &'static str,
+    /// The page it is on.
+    pub page: &'static str,
+    /// What is shown, with the unit.
+    pub title: &'static str,
+    /// The table.
+    pub table: &'static str,
+    /// The measure.
+    pub measure: &'static str,
+    /// For each column what stands over it, the case, and the version that is shown; of a client
+    /// that was not measured with it the other one is.
+    pub columns: &'static [(&'static str, &'static str, &'static str)],
+}
+
+/// A plot of lines over what grows from case to case.
+#[derive(Clone, Copy, Debug)]
+pub struct LinePlot {
+    /// Its file, without `.svg`.
+    pub file: &'static str,
+    /// The page it is on.
+    pub page: &'static str,
+    /// What is shown, with the unit.
+    pub title: &'static str,
+    /// The table.
+    pub table: &'static str,
+    /// The measure.
+    pub measure: &'static str,
+    /// What grows.
+    pub over: &'static str,
+    /// What stands before and behind the number in the text of the cases.
+    pub cases: (&'static str, &'static str),
+    /// The version.
+    pub version: &'static str,
+}
+
+/// A line of the short picture.
+#[derive(Clone, Copy, Debug)]
+pub struct Brief {
+    /// What was done, in words.
+    pub what: &'static str,
+    /// The table.
+    pub table: &'static str,
+    /// The case.
+    pub case: &'static str,
+    /// The version.
+    pub version: &'static str,
+    /// Which of ours.
+    pub client: &'static str,
+    /// The measure.
+    pub measure: &'static str,
+}
+
+/// All of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Catalogue {
+    /// Pages, in the order in which they are listed.
+    pub pages: &'static [Page],
+    /// Tables by name: what they are called in headings, and a note.
+    pub tables: &'static [(&'static str, &'static str, &'static str)],
+    /// Measures by name, in the order in which they are shown: the same.
+    pub measures: &'static [(&'static str, &'static str, &'static str)],
+    /// Plots of bars.
+    pub bars: &'static [BarPlot],
+    /// Plots of lines.
+    pub lines: &'static [LinePlot],
+    /// What the README of the project shows.
+    pub briefs: &'static [Brief],
+    /// The files of plots that it shows.
+    pub brief_plots: &'static [&'static str],
+    /// What is aimed at.
+    pub goals: &'static [Goal],
+}
+
+/// What is known of the benchmarks beside this package.
+pub const CATALOGUE: Catalogue = Catalogue {
+    pages: PAGES,
+    tables: &[],
+    measures: &[(
+        read::TIME,
+        "Nanoseconds an operation",
+        "Medians. Less is better.",
+    )],
+    bars: &[],
+    lines: &[],
+    briefs: &[],
+    brief_plots: &[],
+    goals: &[],
+};
+
+const PAGES: &[Page] = &[
+    Page {
+        file: "codec",
+        title: "Codec",
+        targets: &["codec"],
+        about: "",
+        not: "",
+    },
+    Page {
+        file: "engine",
+        title: "Engine",
+        targets: &["engine"],
+        about: "",
+        not: "",
+    },
+    Page {
+        file: "end-to-end",
+        title: "End to end",
+        targets: &["e2e"],
+        about: "",
+        not: "",
+    },
+    Page {
+        file: "layers",
+        title: "WebSocket and TLS alone",
+        targets: &["layers"],
+        about: "",
+        not: "",
+    },
+    Page {
+        file: "many",
+        title: "Many clients",
+        targets: &["many"],
+        about: "",
+        not: "",
+    },
+];
