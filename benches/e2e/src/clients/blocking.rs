@@ -1,0 +1,142 @@
+//! `mqtt_client::blocking`.
+
+use std::error::Error;
+use std::time::Duration;
+
+use e2e::engine::{self, Seen};
+use e2e::job::{Job, Outcome, Work};
+use e2e::meter::Meter;
+use e2e::{CLIENT_ID, END, READY, TOPIC};
+use mqtt_client::blocking::Client;
+use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, Stream, Version};
+use transport_tcp::TcpStream;
+
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn qos(qos: u8) -> QoS {
+    [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(qos)]
+}
+
+/// One turn, and what it brought.
+fn poll<S: Stream>(
+    client: &mut Client<'_, S>,
+    timeout: Option<Duration>,
+    seen: &mut Seen,
+    expected: &[u8],
+) -> Result<(), Box<dyn Error>>
+where
+    S::Error: 'static,
+{
+    match client.poll(timeout)? {
+        Some((Event::Publish(publish), _)) => seen.message(publish.payload, expected)?,
+        Some((Event::Published(_), _)) => seen.published += 1,
+        Some((Event::Connected(_) | Event::Subscribed(_), _)) => seen.answers += 1,
+        Some((Event::Writable, _)) | None => {}
+        Some((other, _)) => return Err(format!("{other:?}").into()),
+    }
+    Ok(())
+}
+
+fn publish<S: Stream>(
+    client: &mut Client<'_, S>,
+    seen: &mut Seen,
+    job: &Job,
+) -> Result<Outcome, Box<dyn Error>>
+where
+    S::Error: 'static,
+{
+    let payload = job.payload();
+    let message = Message::new(TOPIC, &payload).qos(qos(job.qos));
+    let mut sent = 0;
+    let meter = Meter::start(job);
+    while !meter.is_over() {
+        if job.qos == 0 {
+            loop {
+                match client.core().publish(&message) {
+                    Ok(_) => sent += 1,
+                    Err(mqtt_core::Error::Full(_)) => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            client.flush(WRITE_TIMEOUT)?;
+            // What the server has to say, if anything.
+            poll(client, Some(Duration::ZERO), seen, &[])?;
+            continue;
+        }
+        // The clock is not asked for every message.
+        for _ in 0..32 {
+            while sent - seen.published < u64::from(job.window) {
+                client.core().publish(&message)?;
+                sent += 1;
+            }
+            poll(client, None, seen, &[])?;
+        }
+    }
+    if job.qos == 0 {
+        // When this is acknowledged, all before it has arrived.
+        let end = Message::new(TOPIC, END).qos(QoS::AtLeastOnce);
+        client.core().publish(&end)?;
+    }
+    let last = if job.qos == 0 { 1 } else { sent };
+    while seen.published < last {
+        poll(client, None, seen, &[])?;
+    }
+    Ok(meter.stop(sent))
+}
+
+fn receive<S: Stream>(
+    client: &mut Client<'_, S>,
+    seen: &mut Seen,
+    job: &Job,
+) -> Result<Outcome, Box<dyn Error>>
+where
+    S::Error: 'static,
+{
+    let expected = job.payload();
+    client
+        .core()
+        .subscribe(&[Filter::new(TOPIC, qos(job.qos))])?;
+    while seen.answers < 2 {
+        poll(client, None, seen, &expected)?;
+    }
+    let meter = Meter::start(job);
+    client.core().publish(&Message::new(TOPIC, READY))?;
+    while !seen.is_over {
+        poll(client, None, seen, &expected)?;
+    }
+    Ok(meter.stop(seen.received))
+}
+
+fn run(job: &Job) -> Result<Outcome, Box<dyn Error>> {
+    let config = Config {
+        version: if job.level == 5 {
+            Version::V5
+        } else {
+            Version::V311
+        },
+        ..Config::new(CLIENT_ID)
+    };
+    // A third more, of which control packets have a quarter.
+    let window = usize::from(job.window) * usize::from(job.qos.min(1));
+    let tx = 64 * 1024 + window * (job.size + TOPIC.len() + 16) * 4 / 3;
+    let mut storage = HeapStorage::new(64 * 1024, tx, job.window);
+    let mut options = transport_tcp::Options::default();
+    if let Some(nodelay) = job.nodelay {
+        options.nodelay = nodelay;
+    }
+    let stream = TcpStream::connect("127.0.0.1", job.port, &options)?;
+    let mut client = Client::new(config, storage.split());
+    client.connect(stream)?;
+    let mut seen = Seen::default();
+    while seen.answers == 0 {
+        poll(&mut client, None, &mut seen, &[])?;
+    }
+    match job.work {
+        Work::Publish => publish(&mut client, &mut seen, job),
+        Work::Receive => receive(&mut client, &mut seen, job),
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    engine::main(run)
+}

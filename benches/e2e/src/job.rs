@@ -1,0 +1,87 @@
+//! What a client's process is to do, and what it says of it.
+
+use std::io::Read as _;
+
+use serde::{Deserialize, Serialize};
+
+/// What to do.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Work {
+    /// Publish as fast as the window allows.
+    Publish,
+    /// Receive what the broker sends.
+    Receive,
+}
+
+/// What is below MQTT.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Transport {
+    /// TCP alone.
+    Tcp,
+}
+
+/// All that a client's process is told, as JSON on its standard input.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Job {
+    /// Which of the program's clients.
+    pub client: String,
+    /// What to do.
+    pub work: Work,
+    /// What is below MQTT.
+    pub transport: Transport,
+    /// The broker's port on 127.0.0.1.
+    pub port: u16,
+    /// 5 for MQTT 5.0, 4 for 3.1.1.
+    pub level: u8,
+    /// The quality of service of the messages.
+    pub qos: u8,
+    /// The length of a payload.
+    pub size: usize,
+    /// How many messages above QoS 0 may be unacknowledged.
+    pub window: u16,
+    /// What to set TCP_NODELAY to; `None` is what the client does by itself.
+    pub nodelay: Option<bool>,
+    /// For how long to begin messages.
+    pub millis: u64,
+}
+
+impl Job {
+    /// Reads it from the standard input.
+    ///
+    /// # Errors
+    /// What the system or the JSON parser says.
+    pub fn read() -> Result<Self, Box<dyn std::error::Error>> {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// The payload of all messages.
+    #[must_use]
+    pub fn payload(&self) -> Vec<u8> {
+        payload(self.size)
+    }
+}
+
+/// The payload of a message.
+#[must_use]
+pub fn payload(size: usize) -> Vec<u8> {
+    (0..size).map(|i| b'a' + (i % 26) as u8).collect()
+}
+
+/// What a client's process says, as JSON on its standard output.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Outcome {
+    /// How many messages were published and, above QoS 0, acknowledged, or how many were received.
+    pub messages: u64,
+    /// How long that took, in nanoseconds.
+    pub nanos: u64,
+    /// Processor time of the process for it, user and system, in nanoseconds.
+    pub cpu_nanos: u64,
+    /// System calls that write.
+    pub writes: u64,
+    /// System calls that read.
+    pub reads: u64,
+    /// The most memory that the process ever had (VmHWM), in KiB.
+    pub peak_kib: u64,
+}
