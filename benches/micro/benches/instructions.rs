@@ -8,12 +8,10 @@
 //!     cargo bench -p micro --no-default-features --bench instructions -- --check
 //!     cargo bench -p micro --no-default-features --bench instructions -- --update
 
-use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitCode;
 
 use micro::{benches, callgrind, guard};
-use record::Row;
 
 fn main() -> io::Result<ExitCode> {
     if callgrind::within() {
@@ -53,14 +51,7 @@ fn table(filter: &str) -> io::Result<()> {
             last = &bench.case;
         }
         println!("{count:>12.0}  {}", bench.client);
-        Row {
-            table: format!("instructions/{}", bench.table),
-            case: bench.case.clone(),
-            version: bench.version.to_string(),
-            client: bench.client.to_owned(),
-            values: BTreeMap::from([("instructions".to_owned(), count)]),
-        }
-        .write()?;
+        bench.row(&[("instructions", count)]).write()?;
     }
     Ok(())
 }

@@ -6,6 +6,8 @@
 
 use std::hint::black_box;
 
+use record::Row;
+
 pub mod callgrind;
 pub mod codec;
 pub mod engine;
@@ -14,6 +16,46 @@ pub mod packet;
 
 /// This client.
 pub const OURS: &str = "mqtt-core";
+
+/// Another one's name, by its package and the version that is locked.
+#[cfg(feature = "peers")]
+macro_rules! peer {
+    ("mqttbytes") => {
+        concat!("mqttbytes ", env!("VERSION_OF_MQTTBYTES"))
+    };
+    ("rumqttc") => {
+        concat!("rumqttc ", env!("VERSION_OF_RUMQTTC"))
+    };
+    ("rumqttc-v5-next") => {
+        concat!("rumqttc-v5-next ", env!("VERSION_OF_RUMQTTC_V5_NEXT"))
+    };
+    ("mqttrs") => {
+        concat!("mqttrs ", env!("VERSION_OF_MQTTRS"))
+    };
+    ("mqtt-protocol-core") => {
+        concat!("mqtt-protocol-core ", env!("VERSION_OF_MQTT_PROTOCOL_CORE"))
+    };
+    ("flowsdk") => {
+        concat!("flowsdk ", env!("VERSION_OF_FLOWSDK"))
+    };
+    ("mqtt5-protocol") => {
+        concat!("mqtt5-protocol ", env!("VERSION_OF_MQTT5_PROTOCOL"))
+    };
+    ("minimq") => {
+        concat!("minimq ", env!("VERSION_OF_MINIMQ"))
+    };
+    ("mountain-mqtt") => {
+        concat!("mountain-mqtt ", env!("VERSION_OF_MOUNTAIN_MQTT"))
+    };
+    ("rusty_rtos_mqtt-core") => {
+        concat!(
+            "rusty_rtos_mqtt-core ",
+            env!("VERSION_OF_RUSTY_RTOS_MQTT_CORE")
+        )
+    };
+}
+#[cfg(feature = "peers")]
+use peer;
 
 /// An operation that can be had.
 pub struct Bench {
@@ -33,6 +75,27 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// The case without the version, for rows that have it in a column of its own.
+    #[must_use]
+    pub fn case_alone(&self) -> String {
+        self.case.replacen(&format!(", {}", self.version), "", 1)
+    }
+
+    /// The row of a table that says this of it.
+    #[must_use]
+    pub fn row(&self, values: &[(&str, f64)]) -> Row {
+        Row {
+            table: self.table.to_owned(),
+            case: self.case_alone(),
+            version: self.version.to_string(),
+            client: self.client.to_owned(),
+            values: values
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value))
+                .collect(),
+        }
+    }
+
     /// Prepares it, and checks its result once.
     ///
     /// # Panics

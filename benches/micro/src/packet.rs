@@ -247,6 +247,29 @@ impl Properties<'_> {
     }
 }
 
+impl<'a> Properties<'a> {
+    /// Reads the bytes that [`Packet::wire`] has, for codecs that give them as they are.
+    #[must_use]
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let string = |bytes: &'a [u8]| {
+            let (len, rest) = bytes.split_first_chunk()?;
+            rest.split_at_checked(u16::from_be_bytes(*len).into())
+        };
+        let [1, is_text, 2, a, b, c, d, 9, rest @ ..] = bytes else {
+            return None;
+        };
+        let (correlation, rest) = string(rest)?;
+        let (name, rest) = string(rest.strip_prefix(&[38])?)?;
+        let (value, rest) = string(rest)?;
+        rest.is_empty().then_some(Self {
+            is_text: *is_text == 1,
+            expiry: u32::from_be_bytes([*a, *b, *c, *d]),
+            correlation,
+            user: (str::from_utf8(name).ok()?, str::from_utf8(value).ok()?),
+        })
+    }
+}
+
 /// A string or binary data.
 fn put(out: &mut Vec<u8>, bytes: &[u8]) {
     let len = u16::try_from(bytes.len()).expect("strings here are short");

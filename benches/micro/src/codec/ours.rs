@@ -2,7 +2,7 @@
 
 use mqtt_core::wire::{self, Filter, List, PacketId, Property, QoS};
 
-use super::Codec;
+use super::{Codec, MAX_LEN};
 use crate::packet::{Ack, ConnAck, Connect, Packet, Properties, Publish, Subscribe, Version};
 
 pub(super) struct Ours {
@@ -14,7 +14,7 @@ impl Ours {
     pub(super) fn new(version: Version) -> Self {
         Self {
             version: wire::Version::from_u8(version.level()).expect("it speaks both"),
-            buffer: vec![0; (1 << 20) + 512],
+            buffer: vec![0; MAX_LEN],
         }
     }
 
@@ -172,7 +172,7 @@ fn view_publish<'a>(publish: &wire::Publish<'a>) -> Option<Publish<'a>> {
     };
     Some(Publish {
         qos: publish.qos as u8,
-        id: publish.packet_id.map_or(10, PacketId::get),
+        id: publish.packet_id.map_or(1, PacketId::get),
         topic: publish.topic,
         properties,
         payload: publish.payload,

@@ -3,7 +3,7 @@
 use mqtt_core::wire::{QoS, Version};
 use mqtt_core::{Buffers, Client, Config, Event, HeapStorage, Instant, Message};
 
-use super::{Engine, Received, Server, Setup};
+use super::{Engine, Received, Server, Setup, connack};
 
 pub(super) struct Ours(Client<'static>);
 
@@ -27,11 +27,7 @@ impl Ours {
         let server = &mut Server::default();
         engine.0.connect(NOW).expect("it is offline");
         engine.flush(server);
-        let connack: &[u8] = match setup.version {
-            crate::packet::Version::V311 => &[0x20, 2, 0, 0],
-            crate::packet::Version::V5 => &[0x20, 3, 0, 0, 0],
-        };
-        engine.receive(connack, server);
+        engine.receive(connack(setup.version, false), server);
         assert!(engine.0.is_connected());
         engine
     }
@@ -76,8 +72,8 @@ impl Engine for Ours {
         }
     }
 
-    fn in_flight(&self) -> usize {
-        self.0.in_flight().into()
+    fn in_flight(&self) -> Option<usize> {
+        Some(self.0.in_flight().into())
     }
 
     fn reconnect(&mut self, server: &mut Server) {
