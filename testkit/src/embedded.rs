@@ -42,9 +42,13 @@ pub struct Embedded {
 impl Embedded {
     /// Starts it, on a thread of its own.
     pub fn start() -> Self {
+        Self::start_with(Certificates::new())
+    }
+
+    /// Starts it with the certificates of another one.
+    pub fn start_with(certificates: Certificates) -> Self {
         // The broker takes the process's, and there is none if several are compiled in.
         let _ = ring::default_provider().install_default();
-        let certificates = Certificates::new();
         // On several threads its sessions race when a client comes back: messages get lost.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

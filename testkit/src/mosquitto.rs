@@ -198,7 +198,8 @@ impl Listener {
 }
 
 /// One mosquitto with every [`Listener`], on 127.0.0.1; those for WebSocket are at all addresses
-/// before mosquitto 2.1. Sessions end with it.
+/// before mosquitto 2.1. Sessions end with it,
+/// unless it is [persistent](Self::persistent).
 #[derive(Debug)]
 pub struct Listeners {
     /// The process.
@@ -212,30 +213,43 @@ impl Listeners {
     /// Starts it. `None`, after a message, if there is no mosquitto on this machine; in CI there
     /// has to be.
     pub fn start() -> Option<Self> {
-        Some(Self::start_at(Place::here(&program("mosquitto")?)))
+        Some(Self::start_at(Place::here(&program("mosquitto")?), |_| {
+            "persistence false\n".to_owned()
+        }))
+    }
+
+    /// Starts one that keeps sessions when it is [terminated](Mosquitto::terminate).
+    pub fn persistent() -> Option<Self> {
+        Some(Self::start_at(Place::here(&program("mosquitto")?), |dir| {
+            format!(
+                "persistence true\npersistence_location {}/\n",
+                dir.path().display()
+            )
+        }))
     }
 
     /// Starts it in a network of the test's own, at an address that there is in it.
     pub fn start_in(namespace: &Namespace, address: Ipv4Addr) -> Option<Self> {
         let command = namespace.command(&program("mosquitto")?);
-        Some(Self::start_at(Place { command, address }))
+        let place = Place { command, address };
+        Some(Self::start_at(place, |_| "persistence false\n".to_owned()))
     }
 
-    fn start_at(place: Place) -> Self {
+    fn start_at(place: Place, persistence: impl FnOnce(&TempDir) -> String) -> Self {
         // What `mosquitto_passwd` makes of `secret`.
         const PASSWORDS: &str = "alice:$7$101$ppMT+UtpyE8x/4np$\
             kQbxreCEcGzgv1ve+hJxDkxrfZBL8IXZPjPO5kFOyRnzQ6JF/FnEtty/nVRZI9c5AMAxgGu0Q0egdBLpABANfA==\n";
         // Nothing is dropped for want of room.
-        const GENERAL: &str =
-            "per_listener_settings true\npersistence false\nmax_queued_messages 0\n";
+        const GENERAL: &str = "per_listener_settings true\nmax_queued_messages 0\n";
 
         let dir = TempDir::new();
         let certificates = Certificates::new();
         certificates.write(&dir);
         dir.write("passwords", PASSWORDS.as_bytes());
         let listeners = Listener::ALL.map(|listener| listener.lines(&dir));
+        let general = GENERAL.to_owned() + &persistence(&dir);
         Self {
-            mosquitto: Mosquitto::spawn(place, dir, GENERAL, &listeners),
+            mosquitto: Mosquitto::spawn(place, dir, &general, &listeners),
             certificates,
         }
     }

@@ -59,6 +59,8 @@ pub enum End {
     /// Whoever reads in this direction finds the end of the stream, and the rest of what is written
     /// in it is lost. The other direction goes on.
     HalfClose,
+    /// What is written in this direction from here on is lost, and nobody finds an end.
+    BlackHole,
 }
 
 type Plan = Box<dyn FnMut(usize) -> Faults + Send>;
@@ -81,6 +83,7 @@ struct Shared {
 }
 
 struct Control {
+    server: SocketAddr,
     plan: Plan,
     /// The faults of connections that may be open.
     open: Vec<watch::Sender<Faults>>,
@@ -99,6 +102,7 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             control: Mutex::new(Control {
+                server,
                 plan: Box::new(plan),
                 open: Vec::new(),
             }),
@@ -117,7 +121,7 @@ impl Proxy {
                     .unwrap();
                 runtime.block_on(async {
                     let listener = TcpListener::from_std(listener).unwrap();
-                    accept(&listener, server, &shared, stopped).await;
+                    accept(&listener, &shared, stopped).await;
                 });
             })
         };
@@ -137,6 +141,11 @@ impl Proxy {
     /// Changes the plan for the connections to come; those that are open keep their faults.
     pub fn plan(&self, plan: impl FnMut(usize) -> Faults + Send + 'static) {
         self.shared.control.lock().unwrap().plan = Box::new(plan);
+    }
+
+    /// Passes the connections to come on to another server.
+    pub fn redirect(&self, server: SocketAddr) {
+        self.shared.control.lock().unwrap().server = server;
     }
 
     /// Gives these faults to all connections, those that are open and those to come.
@@ -188,12 +197,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    server: SocketAddr,
-    shared: &Arc<Shared>,
-    mut stopped: oneshot::Receiver<()>,
-) {
+async fn accept(listener: &TcpListener, shared: &Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
     let mut tasks = JoinSet::new();
     loop {
         let client = select! {
@@ -202,13 +206,13 @@ async fn accept(
             client = listener.accept() => client,
         };
         let Ok((client, _)) = client else { continue };
-        let faults = {
+        let (server, faults) = {
             let mut control = shared.control.lock().unwrap();
             let number = shared.connections.fetch_add(1, Ordering::Relaxed);
             let (sender, receiver) = watch::channel((control.plan)(number));
             control.open.retain(|open| !open.is_closed());
             control.open.push(sender);
-            receiver
+            (control.server, receiver)
         };
         tasks.spawn(connection(client, server, faults, Arc::clone(shared)));
     }
@@ -276,12 +280,17 @@ async fn pump(
         let direction = direction(&faults.borrow_and_update());
         let left = match direction.end {
             Some((at, end)) if passed >= at => {
-                if end != End::HalfClose {
-                    return Err(Over::Planned(end));
+                match end {
+                    End::Close | End::Reset => return Err(Over::Planned(end)),
+                    End::HalfClose => drop(to.shutdown().await),
+                    End::BlackHole => {}
                 }
-                let _ = to.shutdown().await;
                 let lost = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
-                return lost.map(drop).map_err(|_| Over::Broken);
+                return match (lost, end) {
+                    (Ok(_), End::HalfClose) => Ok(()),
+                    // Nobody waits for an end that is lost, too.
+                    _ => Err(Over::Broken),
+                };
             }
             Some((at, _)) => usize::try_from(at - passed).unwrap(),
             None => usize::MAX,
@@ -567,6 +576,37 @@ mod tests {
         stream.write_all(b" world").unwrap();
         wait_for("the rest", || (proxy.bytes_up() == 11).then_some(()));
         assert_eq!((proxy.bytes_down(), proxy.cuts()), (3, 0));
+    }
+
+    #[test]
+    fn a_black_hole_swallows_the_rest_until_somebody_leaves() {
+        let proxy = Proxy::with(echo(), |_| down(end(3, End::BlackHole)));
+        let mut stream = connect(&proxy);
+        stream.write_all(b"hello").unwrap();
+        stream.read_exact(&mut [0; 3]).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
+        let error = stream.read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        stream.write_all(b" world").unwrap();
+        wait_for("the rest", || (proxy.bytes_up() == 11).then_some(()));
+        assert_eq!((proxy.bytes_down(), proxy.cuts()), (3, 0));
+        stream.shutdown(Shutdown::Write).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.read(&mut [0]).unwrap_or_default();
+    }
+
+    #[test]
+    fn connections_to_come_go_to_another_server() {
+        let nobody = {
+            let listener = net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            listener.local_addr().unwrap()
+        };
+        let proxy = Proxy::start(nobody);
+        assert_eq!(exchange(&proxy, b""), b"");
+        proxy.redirect(echo());
+        assert_eq!(exchange(&proxy, b"hello"), b"hello");
     }
 
     #[test]
