@@ -121,6 +121,10 @@ impl<'t> Connection<'t> {
             Ok(()) => poll_fn(|cx| self.poll(cx)).await,
             Err(error) => ConnectionError::Protocol(error),
         };
+        if self.is_news {
+            // The server has accepted and left in one breath.
+            self.announce();
+        }
         // An orderly end, and DISCONNECT with a reason, are to arrive: closing with received
         // bytes not read would reset the connection. What goes wrong now does not matter.
         let is_said = matches!(

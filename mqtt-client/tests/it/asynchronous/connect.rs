@@ -101,6 +101,27 @@ async fn connect_says_why_not_and_leaves_it_at_that() {
     assert_eq!(client.connect().await.unwrap(), connected);
 }
 
+/// Otherwise `connect` would wait for the next connection, and perhaps for ever.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_accepts_and_leaves_in_one_breath_has_accepted() {
+    let mut net = Net::new();
+    let client = net.client(&Config::new("c"), quick());
+    let server = async {
+        let mut link = net.link(Version::V5).await;
+        link.next().await;
+        link.say(ConnAck::new(false, ReasonCode::Success)).await;
+        link.say(Disconnect::new(ReasonCode::ServerBusy)).await;
+        link
+    };
+    let (result, _link) = tokio::join!(timeout(PATIENCE, client.connect()), server);
+    assert!(result.expect("in time").is_ok());
+    let mut status = client.status();
+    let waiting = status
+        .wait_for(|status| matches!(status, Status::Waiting { .. }))
+        .await;
+    assert!(format!("{:?}", *waiting.unwrap()).contains("ServerBusy"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_has_an_end() {
     let mut net = Net::new();
