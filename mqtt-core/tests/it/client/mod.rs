@@ -11,6 +11,7 @@ mod conformance_messages;
 mod connect;
 mod corners;
 mod expiry;
+mod hostile;
 mod journal;
 mod keep_alive;
 mod lending;
