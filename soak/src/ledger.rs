@@ -92,6 +92,8 @@ pub(crate) struct Sums {
     pub(crate) repeated: u64,
     /// At QoS 1 and 2, when the broker had lost the session.
     pub(crate) forgotten: u64,
+    /// At QoS 2, because the process ended before its journal had them.
+    pub(crate) unrecorded: u64,
     /// QoS 2 messages that the broker sent once more.
     pub(crate) broker_faults: u64,
     /// Attempts to connect, and connections that the broker accepted.
@@ -136,6 +138,8 @@ pub(crate) struct Ledger {
     /// What it may report as lost, or not.
     doubts: BTreeSet<Name>,
     held: BTreeMap<PacketId, Held>,
+    /// What the process had when it ended, and perhaps not in its journal.
+    unrecorded: BTreeSet<u32>,
     /// How many PUBACK, PUBREC and PUBCOMP there may be for an identifier on this connection.
     due: BTreeMap<(u8, PacketId), u32>,
     /// When the last connection ended.
@@ -168,6 +172,7 @@ impl Ledger {
             losses: BTreeSet::new(),
             doubts: BTreeSet::new(),
             held: BTreeMap::new(),
+            unrecorded: BTreeSet::new(),
             due: BTreeMap::new(),
             ended: None,
             recoveries: Vec::new(),
@@ -328,7 +333,8 @@ impl Ledger {
     /// A later message has arrived, and this one has not.
     fn judge(&mut self, missing: Name, pending: Pending, later: Pending) {
         if missing.qos == 0 {
-            if pending.connection == later.connection && pending.connection != 0 {
+            // What comes on a later connection, the broker has kept, and it need not.
+            if [pending.connection, later.connection] == [self.connection; 2] {
                 self.problem(format!("{missing} is lost, and the connection was not"));
             }
             self.sums.dropped += 1;
@@ -353,7 +359,14 @@ impl Ledger {
         self.note("the process ends");
         self.sums.crashes += 1;
         self.end("the process is gone");
-        self.held.retain(|_, held| held.is_acknowledged);
+        let unrecorded = &mut self.unrecorded;
+        unrecorded.clear();
+        self.held.retain(|_, held| {
+            if !held.is_acknowledged {
+                unrecorded.insert(held.number);
+            }
+            held.is_acknowledged
+        });
         let newest = self.newest;
         let is_recent = |name: &Name| name.number + REMEMBERED > newest[usize::from(name.qos)];
         self.begun.retain(is_recent);
@@ -575,7 +588,9 @@ impl Ledger {
                     is_acknowledged: false,
                 };
                 self.held.insert(id, held);
-                if is_known {
+                if self.unrecorded.remove(&name.number) {
+                    self.sums.unrecorded += 1;
+                } else if is_known {
                     self.sums.broker_faults += 1;
                     self.note(format!(
                         "{name} once more, after its PUBREL or under another identifier"

@@ -293,30 +293,23 @@ impl Report {
         })
     }
 
-    /// Writes what the clients with problems, and the brokers, did last.
-    pub(crate) fn write_logs(
-        &self,
-        dir: &Path,
-        logs: &[Option<String>],
-        brokers: impl Iterator<Item = (Broker, Option<String>)>,
-    ) -> io::Result<()> {
-        fs::create_dir_all(dir)?;
-        for (n, log) in logs.iter().enumerate() {
-            if let Some(log) = log {
-                let head = format!(
-                    "{}\n{}\n",
-                    self.rows[n].lane,
-                    self.rows[n].problems.join("\n")
-                );
-                fs::write(dir.join(format!("client-{n}.log")), head + log)?;
+    /// Writes what the clients with problems did last.
+    pub(crate) fn write_logs(&self, dir: &Path, ledgers: &[Shared]) -> io::Result<()> {
+        for (n, ledger) in ledgers.iter().enumerate() {
+            let ledger = lock(ledger);
+            if !ledger.problems().is_empty() {
+                let problems = ledger.problems().join("\n");
+                let text = format!("{}\n{problems}\n{}", self.rows[n].lane, ledger.log());
+                fs::create_dir_all(dir)?;
+                fs::write(dir.join(format!("client-{n}.log")), text)?;
             }
         }
-        for (broker, log) in brokers {
-            if let Some(log) = log {
-                fs::write(dir.join(format!("{broker:?}.log").to_lowercase()), log)?;
-            }
-        }
-        progress(&format!("the logs are in {}", dir.display()));
         Ok(())
     }
+}
+
+/// Writes what a broker did last.
+pub(crate) fn write_log(dir: &Path, broker: Broker, log: &str) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    fs::write(dir.join(format!("{broker:?}.log").to_lowercase()), log)
 }

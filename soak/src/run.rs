@@ -20,7 +20,7 @@ use crate::client::{self, Context, Control};
 use crate::lane::{Broker, Choice, Driver, Lane, Transport};
 use crate::ledger::{Ledger, Shared, lock};
 use crate::line::{self, Planned};
-use crate::report::{Report, progress};
+use crate::report::{Report, progress, write_log};
 use crate::resources::{self, Snapshot};
 
 /// How long what is on its way may take when there are no more faults.
@@ -85,23 +85,18 @@ pub(crate) fn run(args: &Args) -> io::Result<bool> {
     problems.extend(resources::growth(&outcome.heap));
     // What the ledgers hold is ours.
     let (report, ledgers) = Report::of(&world.lanes, outcome, &world.planned, &world.proxies);
-    let logs: Vec<_> = ledgers
-        .iter()
-        .map(|ledger| {
-            let ledger = lock(ledger);
-            (!ledger.problems().is_empty()).then(|| ledger.log())
-        })
-        .collect();
+    report.write_logs(&args.logs, &ledgers)?;
     drop(ledgers);
     let (after, left) = before.compare(|| HEAP.allocated());
     problems.extend(left);
     let is_good = report.print(args, seed, &before, &after, &problems);
     if !is_good {
-        let broker_logs = world
-            .brokers
-            .iter()
-            .map(|(broker, running)| (*broker, running.log()));
-        report.write_logs(&args.logs, &logs, broker_logs)?;
+        for (broker, running) in &world.brokers {
+            if let Some(log) = running.log() {
+                write_log(&args.logs, *broker, &log)?;
+            }
+        }
+        progress(&format!("the logs are in {}", args.logs.display()));
     }
     Ok(is_good)
 }
