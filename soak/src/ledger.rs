@@ -382,22 +382,23 @@ impl Ledger {
         }
     }
 
-    /// What is still to arrive above QoS 0.
+    /// What is still to arrive above QoS 0, or to be reported as lost.
     pub(crate) fn outstanding(&self) -> usize {
-        self.pending[1].len() + self.pending[2].len()
+        self.pending[1].len() + self.pending[2].len() + self.losses.len()
     }
 
     /// What is still to arrive, in words.
     pub(crate) fn describe(&self) -> String {
         let first = |level: usize| self.pending[level].first_key_value();
         format!(
-            "published {:?}, waits for {} of QoS 1 (first {:?}) and {} of QoS 2 (first {:?}); {} in flight",
+            "published {:?}, waits for {} of QoS 1 (first {:?}) and {} of QoS 2 (first {:?}); {} in flight, not reported as lost: {:?}",
             self.sums.published,
             self.pending[1].len(),
             first(1),
             self.pending[2].len(),
             first(2),
-            self.flights.len()
+            self.flights.len(),
+            self.losses
         )
     }
 
@@ -448,6 +449,7 @@ impl Ledger {
         if !self.is_forgetful {
             self.problem("the broker has forgotten the session");
         }
+        self.doubts.clear();
         for flight in std::mem::take(&mut self.flights).into_values() {
             if flight.is_received {
                 self.doubts.insert(flight.name);
@@ -455,6 +457,8 @@ impl Ledger {
                 self.losses.insert(flight.name);
             }
         }
+        // Nobody knows whether a process that is gone had sent them.
+        self.doubts.extend(&self.begun);
         if std::mem::take(&mut self.is_torn) {
             // It was sent in part, which makes it one that may be lost; nobody knows which it was.
             for level in [1, 2] {

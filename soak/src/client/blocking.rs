@@ -1,10 +1,11 @@
 //! The driver on a thread, with a journal or without.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mqtt_client::blocking::Client;
-use mqtt_client::journal::{FileJournal, Sync};
+use mqtt_client::journal::{self, FileJournal, Sync};
 use mqtt_client::mqtt_core::Durability;
 use mqtt_client::{Config, HeapStorage, net};
 
@@ -26,6 +27,20 @@ pub(crate) fn run(context: &Context) {
     }
 }
 
+/// Opens the journal. A broker that is being started has all open files of this process, and with
+/// them the lock of the process that has ended, until it becomes another program.
+fn open(path: &Path) -> Result<FileJournal, journal::Error> {
+    let deadline = Instant::now() + FAREWELL;
+    loop {
+        match FileJournal::open(path, Sync::Never) {
+            Err(journal::Error::Locked(_)) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            result => return result,
+        }
+    }
+}
+
 /// What a process does from its begin to its end; true if that is the end of everything.
 fn process(context: &Context, course: &mut Course<'_>) -> bool {
     let mut storage = HeapStorage::new(4096, 64 * 1024, RECEIVE_MAXIMUM);
@@ -43,7 +58,7 @@ fn process(context: &Context, course: &mut Course<'_>) -> bool {
     let mut client = Client::new(config, storage.split());
     if is_durable {
         // The process ends, not the system.
-        let journal = match FileJournal::open(&context.journal, Sync::Never) {
+        let journal = match open(&context.journal) {
             Ok(journal) => client.with_journal(journal.compact_above(64 * 1024)),
             Err(error) => Err(error),
         };

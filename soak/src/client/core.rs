@@ -188,7 +188,10 @@ impl<'c> Course<'c> {
                 }
             }
             Event::Lost(id) => match self.open.remove(id) {
-                Some(name) => ledger.lost(name),
+                Some(name) => {
+                    ledger.lost(name);
+                    self.through.insert(*id);
+                }
                 None if self.requests.remove(id) || self.again.remove(id) => {}
                 None => ledger.problem(format!("{id} is lost, and was not open")),
             },
