@@ -14,5 +14,22 @@ mod server;
 mod trickles;
 mod websocket;
 
+/// `docs/THREATS.md` names tests as `path/to/file.rs::name`.
+#[test]
+fn the_tests_of_the_threat_model_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = std::fs::read_to_string(root.join("docs/THREATS.md")).unwrap();
+    let named: Vec<_> = text
+        .split('`')
+        .filter_map(|name| name.split_once(".rs::"))
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for (file, name) in named {
+        let source = std::fs::read_to_string(root.join(format!("{file}.rs")));
+        let is_there = source.is_ok_and(|source| source.contains(&format!("fn {name}(")));
+        assert!(is_there, "{file}.rs has no test {name}");
+    }
+}
+
 #[global_allocator]
 static HEAP: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
