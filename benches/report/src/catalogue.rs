@@ -1,7 +1,27 @@
 //! Which pages and plots there are, what is said of tables and measures, and what is aimed at.
+//!
+//! The [`Catalogue`] of the benchmarks beside this package is [`CATALOGUE`]. What it names and nobody
+//! has measured is left out of the results; a table that it does not name is on a page of its own.
+
+mod aims;
+mod picture;
+mod words;
 
 use crate::goals::Goal;
-use crate::read;
+
+/// What is known of the benchmarks beside this package.
+pub const CATALOGUE: Catalogue = Catalogue {
+    pages: words::PAGES,
+    tables: words::TABLES,
+    measures: words::MEASURES,
+    bars: picture::BARS,
+    lines: picture::LINES,
+    briefs: picture::BRIEFS,
+    brief_plots: picture::BRIEF_PLOTS,
+    goals: aims::GOALS,
+    // The goals are judged here.
+    left_out: &["e2e/goals"],
+};
 
 /// A page of results.
 #[derive(Clone, Copy, Debug)]
@@ -10,8 +30,8 @@ pub struct Page {
     pub file: &'static str,
     /// Its heading.
     pub title: &'static str,
-    /// The targets whose tables are on it.
-    pub targets: &'static [&'static str],
+    /// The tables on it; a name that ends in `/` is for all that begin so.
+    pub tables: &'static [&'static str],
     /// What is measured, and how to read it.
     pub about: &'static str,
     /// What is not measured.
@@ -70,6 +90,8 @@ pub struct Brief {
     pub version: &'static str,
     /// Which of ours.
     pub client: &'static str,
+    /// Beginnings of the names of those whose best it is compared with, or nothing for all.
+    pub others: &'static [&'static str],
     /// The measure.
     pub measure: &'static str,
 }
@@ -93,58 +115,6 @@ pub struct Catalogue {
     pub brief_plots: &'static [&'static str],
     /// What is aimed at.
     pub goals: &'static [Goal],
+    /// Tables that are on no page.
+    pub left_out: &'static [&'static str],
 }
-
-/// What is known of the benchmarks beside this package.
-pub const CATALOGUE: Catalogue = Catalogue {
-    pages: PAGES,
-    tables: &[],
-    measures: &[(
-        read::TIME,
-        "Nanoseconds an operation",
-        "Medians. Less is better.",
-    )],
-    bars: &[],
-    lines: &[],
-    briefs: &[],
-    brief_plots: &[],
-    goals: &[],
-};
-
-const PAGES: &[Page] = &[
-    Page {
-        file: "codec",
-        title: "Codec",
-        targets: &["codec"],
-        about: "",
-        not: "",
-    },
-    Page {
-        file: "engine",
-        title: "Engine",
-        targets: &["engine"],
-        about: "",
-        not: "",
-    },
-    Page {
-        file: "end-to-end",
-        title: "End to end",
-        targets: &["e2e"],
-        about: "",
-        not: "",
-    },
-    Page {
-        file: "layers",
-        title: "WebSocket and TLS alone",
-        targets: &["layers"],
-        about: "",
-        not: "",
-    },
-    Page {
-        file: "many",
-        title: "Many clients",
-        targets: &["many"],
-        about: "",
-        not: "",
-    },
-];

@@ -9,8 +9,8 @@ use crate::grid::{Grid, Line, figure, ratio, times_better};
 pub enum Against {
     /// The best of all others, in the same case.
     Best,
-    /// Those others whose names begin so, the best of them, in the same case.
-    Named(&'static str),
+    /// The best of those others whose names begin so, in the same case.
+    Named(&'static [&'static str]),
     /// A figure of our own in another case, in which these words of the case are others.
     Case(&'static str, &'static str),
     /// Nothing: the figure itself is aimed at.
@@ -26,6 +26,8 @@ pub struct Goal {
     pub table: &'static str,
     /// What all cases in question have in their text.
     pub cases: &'static [&'static str],
+    /// What none of them has.
+    pub but: &'static [&'static str],
     /// The version in question, or nothing for all.
     pub version: &'static str,
     /// Which of ours.
@@ -92,7 +94,8 @@ impl Goal {
 
     fn concerns(&self, line: &Line) -> bool {
         let is_version = self.version.is_empty() || line.version == self.version;
-        is_version && self.cases.iter().all(|part| line.case.contains(part))
+        let has = |part: &&str| line.case.contains(part);
+        is_version && self.cases.iter().all(has) && !self.but.iter().any(has)
     }
 
     /// A line, by how much the goal is reached (1 is just so), our figure, and the other.
@@ -102,17 +105,10 @@ impl Goal {
         lines: &[Line],
     ) -> Option<(&'a Line, f64, f64, Option<f64>)> {
         let ours = line.cells.get(self.client)?.value;
-        let best = |a: f64, b: f64| match times_better(self.measure, a, b) >= 1.0 {
-            true => a,
-            false => b,
-        };
         let theirs = match self.against {
             Against::Nothing => None,
             Against::Best => Some(line.best_peer(self.measure)?.1),
-            Against::Named(name) => {
-                let named = line.cells.iter().filter(|(it, _)| it.starts_with(name));
-                Some(named.map(|(_, cell)| cell.value).reduce(best)?)
-            }
+            Against::Named(names) => Some(line.best_of(names, self.measure)?.1),
             Against::Case(this, that) => {
                 let case = line.case.replace(this, that);
                 let other = lines
@@ -156,6 +152,7 @@ mod tests {
         what: "",
         table: "engine",
         cases: &["publish"],
+        but: &[],
         version: "5.0",
         client: "mqtt-core",
         measure: "ns",

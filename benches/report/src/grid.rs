@@ -133,9 +133,21 @@ impl Line {
     /// The best of what is compared with, and its figure.
     #[must_use]
     pub fn best_peer(&self, measure: &str) -> Option<(&str, f64)> {
-        let peers = self.cells.iter().filter(|(it, _)| kind(it) == Kind::Peer);
-        let value = peers.map(|(client, cell)| (client.as_str(), cell.value));
-        value.reduce(|a, b| {
+        self.best(measure, |client| kind(client) == Kind::Peer)
+    }
+
+    /// The best of those whose names begin with one of these.
+    #[must_use]
+    pub fn best_of(&self, names: &[&str], measure: &str) -> Option<(&str, f64)> {
+        self.best(measure, |client| {
+            names.iter().any(|name| client.starts_with(name))
+        })
+    }
+
+    fn best(&self, measure: &str, is_one: impl Fn(&str) -> bool) -> Option<(&str, f64)> {
+        let cells = self.cells.iter().filter(|(client, _)| is_one(client));
+        let figures = cells.map(|(client, cell)| (client.as_str(), cell.value));
+        figures.reduce(|a, b| {
             let is_better = match more_is_better(measure) {
                 true => b.1 > a.1,
                 false => b.1 < a.1,

@@ -8,13 +8,22 @@ use record::Row;
 
 use crate::catalogue::{BarPlot, Brief, Catalogue, LinePlot, Page};
 use crate::goals::Goal;
-use crate::grid::{Grid, Kind, Line, figure, kind, ratio};
+use crate::grid::{Grid, Kind, Line, figure, kind, more_is_better, ratio, times_better};
 use crate::machine::{Run, duration};
 use crate::plot::{Bars, Column, Curve, Lines};
-use crate::read::{CONFIDENCE, Found};
+use crate::read::{BEST_TO_WORST, CONFIDENCE, Found};
 
 /// The page that leads to the others.
 pub const INDEX: &str = "README.md";
+
+/// Where tables are that the catalogue does not know.
+const OTHERS: Page = Page {
+    file: "others",
+    title: "Others",
+    tables: &[],
+    about: "What nobody has described yet.",
+    not: "",
+};
 
 /// Everything that is written.
 #[derive(Debug)]
@@ -51,16 +60,27 @@ pub fn write(
             files.insert(format!("{}.svg", plot.file), lines.draw()?);
         }
     }
+    let mut tables = Vec::new();
+    for row in &rows {
+        let name = row.table.as_str();
+        if !tables.contains(&name) && !catalogue.left_out.contains(&name) {
+            tables.push(name);
+        }
+    }
     let mut written = Vec::new();
-    for page in catalogue.pages {
-        let found: Vec<_> = page
-            .targets
-            .iter()
-            .filter_map(|name| Some((*name, found.get(*name)?)))
-            .collect();
-        if !found.is_empty() {
+    for page in catalogue.pages.iter().chain([&OTHERS]) {
+        let mut own = Vec::new();
+        for wanted in page.tables {
+            own.extend(tables.extract_if(.., |name| {
+                wanted == name || wanted.ends_with('/') && name.starts_with(wanted)
+            }));
+        }
+        if page.file == OTHERS.file {
+            own.append(&mut tables);
+        }
+        if !own.is_empty() {
             written.push(page);
-            let text = self::page(catalogue, page, &found, &plots);
+            let text = self::page(catalogue, page, &own, found, &plots);
             files.insert(format!("{}.md", page.file), text);
         }
     }
@@ -232,14 +252,17 @@ fn brief_line(brief: &Brief, rows: &[Row]) -> Option<String> {
     let grid = Grid::new(rows, brief.table, brief.measure)?;
     let line = find(&grid, brief.case, brief.version)?;
     let ours = line.cells.get(brief.client)?.value;
-    let (name, theirs) = line.best_peer(brief.measure)?;
+    let (name, theirs) = match brief.others {
+        [] => line.best_peer(brief.measure)?,
+        others => line.best_of(others, brief.measure)?,
+    };
     Some(format!(
         "| {} | {} {} | {}, {name} | {} |\n",
         brief.what,
         figure(brief.measure, ours),
         brief.measure,
         figure(brief.measure, theirs),
-        ratio(line.ratio(brief.measure, brief.client)?),
+        ratio(times_better(brief.measure, ours, theirs)),
     ))
 }
 
@@ -252,34 +275,38 @@ fn find<'a>(grid: &'a Grid, case: &str, version: &str) -> Option<&'a Line> {
 fn page(
     catalogue: &Catalogue,
     page: &Page,
-    found: &[(&str, &Found)],
+    tables: &[&str],
+    found: &BTreeMap<String, Found>,
     plots: &[(&str, &str, &str)],
 ) -> String {
     let mut text = format!("# {}\n\n{}\n\n", page.title, page.about);
     if !page.not.is_empty() {
         let _ = write!(text, "Not measured: {}\n\n", page.not);
     }
-    let runs: Vec<_> = found.iter().map(|(name, it)| (*name, &it.run)).collect();
+    let has_some = |it: &Found| {
+        it.rows
+            .iter()
+            .any(|row| tables.contains(&row.table.as_str()))
+    };
+    let found: Vec<_> = found.iter().filter(|(_, it)| has_some(it)).collect();
+    let runs: Vec<_> = found
+        .iter()
+        .map(|(name, it)| (name.as_str(), &it.run))
+        .collect();
     let _ = writeln!(text, "{}", circumstances(&runs));
     for (_, file, title) in plots.iter().filter(|it| it.0 == page.file) {
         let _ = write!(text, "![{title}]({file}.svg)\n\n");
     }
-    for (_, found) in found {
-        let mut tables = Vec::new();
-        for row in &found.rows {
-            if !tables.contains(&row.table.as_str()) {
-                tables.push(&row.table);
-            }
+    for name in tables {
+        let known = catalogue.tables.iter().find(|it| it.0 == *name);
+        let _ = write!(text, "## {}\n\n", known.map_or(*name, |it| it.1));
+        if let Some((_, _, note)) = known.filter(|it| !it.2.is_empty()) {
+            let _ = write!(text, "{note}\n\n");
         }
-        for table in tables {
-            let known = catalogue.tables.iter().find(|it| it.0 == table);
-            let _ = write!(text, "## {}\n\n", known.map_or(table, |it| it.1));
-            if let Some((_, _, note)) = known {
-                let _ = write!(text, "{note}\n\n");
-            }
-            for measure in measures(catalogue, &found.rows, table) {
-                if let Some(grid) = Grid::new(&found.rows, table, measure) {
-                    text.push_str(&self::table(catalogue, &grid, &found.rows, table));
+        for (_, found) in &found {
+            for measure in measures(catalogue, &found.rows, name) {
+                if let Some(grid) = Grid::new(&found.rows, name, measure) {
+                    text.push_str(&table(catalogue, &grid, &found.rows, name));
                 }
             }
         }
@@ -297,7 +324,9 @@ fn measures<'a>(catalogue: &Catalogue, rows: &'a [Row], table: &str) -> Vec<&'a 
         .filter(|row| row.table == table)
         .flat_map(|row| row.values.keys())
     {
-        if measure != CONFIDENCE && !measures.contains(&measure.as_str()) {
+        if ![CONFIDENCE, BEST_TO_WORST].contains(&measure.as_str())
+            && !measures.contains(&measure.as_str())
+        {
             measures.push(measure);
         }
     }
@@ -383,11 +412,19 @@ fn spread(grid: &Grid, rows: &[Row], table: &str) -> Option<String> {
             ));
         }
     }
+    let of_table = rows.iter().filter(|row| row.table == table);
+    let told = of_table.filter_map(|row| row.values.get(BEST_TO_WORST).copied());
+    let mut factors: Vec<_> = match more_is_better(&grid.measure) {
+        true => told.collect(),
+        false => Vec::new(),
+    };
     let cells = grid.lines.iter().flat_map(|line| line.cells.values());
-    let factors = cells
-        .filter(|cell| cell.range.0 > 0.0)
-        .map(|cell| cell.range.1 / cell.range.0);
-    let (middle, most) = middle_and_most(factors.collect())?;
+    let seen = cells.filter(|cell| cell.range.0 > 0.0);
+    factors.extend(
+        seen.map(|cell| cell.range.1 / cell.range.0)
+            .filter(|it| *it > 1.0),
+    );
+    let (middle, most) = middle_and_most(factors)?;
     (most > 1.0).then(|| {
         format!(
             "Between the best and the worst round there is a factor of {middle:.2} for half of the \
@@ -424,7 +461,7 @@ fn bars(plot: &BarPlot, rows: &[Row]) -> Option<Bars> {
     let order = |client: &str| first.get(client).copied().unwrap_or(f64::NAN);
     clients.sort_by(|a, b| {
         let order = order(a.1).total_cmp(&order(b.1));
-        if crate::grid::more_is_better(plot.measure) {
+        if more_is_better(plot.measure) {
             order.reverse()
         } else {
             order

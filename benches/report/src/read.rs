@@ -22,6 +22,10 @@ pub const TIME: &str = "ns";
 /// How far apart the ends of the 95 % confidence interval are, as a share of the time.
 pub const CONFIDENCE: &str = "confidence interval";
 
+/// How many times better the best round was than the worst, where the benchmark has made one row of
+/// several rounds.
+pub const BEST_TO_WORST: &str = "best/worst run";
+
 /// What one run of one target has found.
 #[derive(Clone, Debug)]
 pub struct Found {
