@@ -81,11 +81,11 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     }
     let mut failed = Vec::new();
     if !args.no_run {
-        runner.build(&targets)?;
+        let programs = runner.build(&targets)?;
         println!("Running for about {}", duration(runner.forecast(&targets)));
         for (at, target) in targets.iter().enumerate() {
             let position = format!("[{}/{}]", at + 1, targets.len());
-            if let Err(error) = runner.run(target, &position) {
+            if let Err(error) = runner.run(target, &programs, &position) {
                 eprintln!("{position} {}: {error}", target.name);
                 failed.push(target.name);
             }

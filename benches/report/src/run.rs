@@ -1,17 +1,34 @@
 //! Running targets, and keeping what they find.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
 
 use crate::machine::{self, Machine, Run, duration};
 use crate::read::{CRITERION, RUN};
 use crate::targets::Target;
+
+/// Benches by name, and their executables.
+pub type Programs = BTreeMap<String, PathBuf>;
+
+/// What Cargo says of something that it has built.
+#[derive(Deserialize)]
+struct Artifact {
+    target: Built,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Built {
+    kind: Vec<String>,
+    name: String,
+}
 
 /// Who runs targets, and where.
 #[derive(Debug)]
@@ -25,27 +42,40 @@ pub struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// Builds what `targets` need, so that no compiler runs beside them.
+    /// Builds what `targets` need, all at once, so that no compiler runs beside them. Returns their
+    /// programs by the names of the benches.
     ///
     /// # Errors
     ///
     /// Fails when it does not build.
-    pub fn build(&self, targets: &[Target]) -> io::Result<()> {
+    pub fn build(&self, targets: &[Target]) -> io::Result<Programs> {
         println!("Building");
-        let mut cargo = self.cargo();
-        cargo.args(["bench", "--no-run"]);
-        let mut packages: Vec<_> = targets.iter().map(|target| target.package).collect();
-        packages.dedup();
-        for package in packages {
-            cargo.args(["--package", package]);
-        }
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(self.benches).args([
+            "bench",
+            "--no-run",
+            "--message-format=json-render-diagnostics",
+        ]);
         for target in targets {
-            cargo.args(["--bench", target.bench]);
+            cargo.args(["--package", target.package, "--bench", target.bench]);
         }
-        match cargo.status()?.success() {
-            true => Ok(()),
-            false => Err(io::Error::other("the benchmarks do not build")),
+        // What Cargo has to say to people goes past us.
+        let output = cargo.stderr(Stdio::inherit()).output()?;
+        if !output.status.success() {
+            return Err(io::Error::other("the benchmarks do not build"));
         }
+        let mut programs = Programs::new();
+        for line in output.stdout.split(|byte| *byte == b'\n') {
+            if let Ok(Artifact {
+                target,
+                executable: Some(program),
+            }) = serde_json::from_slice(line)
+                && target.kind.iter().any(|kind| kind == "bench")
+            {
+                programs.insert(target.name, program);
+            }
+        }
+        Ok(programs)
     }
 
     /// Runs one of the targets and keeps what it finds, in place of what it found before.
@@ -53,7 +83,7 @@ impl Runner<'_> {
     /// # Errors
     ///
     /// Fails when the target does; what it found before stays.
-    pub fn run(&self, target: &Target, position: &str) -> io::Result<()> {
+    pub fn run(&self, target: &Target, programs: &Programs, position: &str) -> io::Result<()> {
         let folder = self.folder.join(target.name);
         let fresh = self.folder.join(format!("{}.new", target.name));
         remove(&fresh)?;
@@ -66,10 +96,11 @@ impl Runner<'_> {
             machine: Machine::here(self.benches)?,
         };
 
-        let mut cargo = self.cargo();
-        cargo
-            .args(["bench", "--quiet", "--package", target.package])
-            .args(["--bench", target.bench, "--"])
+        let program = programs.get(target.bench).ok_or("it was not built");
+        let mut command = Command::new(program.map_err(io::Error::other)?);
+        command
+            .current_dir(self.benches.join(target.package))
+            .arg("--bench")
             .args(if self.quick {
                 target.quick
             } else {
@@ -78,11 +109,11 @@ impl Runner<'_> {
             .env("BENCH_RECORDS", &fresh)
             .env("CRITERION_HOME", fresh.join(CRITERION));
         if self.quick {
-            cargo.env("BENCH_QUICK", "1");
+            command.env("BENCH_QUICK", "1");
         }
         let began = Instant::now();
         let line = Line::new(target, position, self.expected(&folder, target));
-        let outcome = watch(cargo, &fresh.join("log"), &line);
+        let outcome = watch(command, &fresh.join("log"), &line);
         line.end();
         run.seconds = began.elapsed().as_secs_f64();
         outcome?;
@@ -108,12 +139,6 @@ impl Runner<'_> {
     pub fn forecast(&self, targets: &[Target]) -> f64 {
         let expected = |it: &Target| self.expected(&self.folder.join(it.name), it);
         targets.iter().map(expected).sum()
-    }
-
-    fn cargo(&self) -> Command {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(self.benches);
-        cargo
     }
 }
 
