@@ -1,6 +1,6 @@
 //! What received packets mean.
 
-use super::{Client, RELEASED, Source, Step};
+use super::{Client, RELEASED, Source};
 use crate::V5;
 use crate::config::Config;
 use crate::error::{Error, PeerError, Resource};
@@ -13,23 +13,29 @@ use crate::wire::{
 };
 
 impl<'b> Client<'b> {
-    /// Reads at most one packet, or a piece of a payload. On its own, as it is less code in a small
+    /// Reads at most one packet, or a piece of a payload, and returns its length. What it means is
+    /// put where it is wanted, since an event is large. On its own, as it is less code in a small
     /// frame than in that of a whole program.
     #[inline(never)]
-    pub(super) fn read<'i>(&mut self, input: &'i [u8], capacity: usize) -> Result<Step<'i>, Error> {
+    pub(super) fn read<'i>(
+        &mut self,
+        input: &'i [u8],
+        capacity: usize,
+        event: &mut Option<Event<'i>>,
+    ) -> Result<usize, Error> {
         if self.is_connack_due() && self.phase != Phase::Connecting {
             // What follows CONNACK counts on it.
             return Ok(self.hold_back());
         }
         if let Reading::Payload(payload) = self.reading {
-            return Ok(self.read_payload(payload, input));
+            return Ok(self.read_payload(payload, input, event));
         }
         let version = self.config.version;
         let Some(header) = FixedHeader::decode(input, version)? else {
             if !input.is_empty() && input.len() >= capacity {
                 return Err(PeerError::PacketTooLarge.into());
             }
-            return Ok(Step::NOTHING);
+            return Ok(0);
         };
         let mut len = header.packet_len();
         if len > self.maximum_packet_size {
@@ -39,27 +45,26 @@ impl<'b> Client<'b> {
         let mut total = None;
         if len > capacity {
             let Some(head) = self.head(&header, input, capacity)? else {
-                return Ok(Step::NOTHING);
+                return Ok(0);
             };
             total = Some(len - head);
             len = head;
         }
         let Some(body) = input.get(header.len..len) else {
-            return Ok(Step::NOTHING);
+            return Ok(0);
         };
         let packet = header.packet_type;
-        let (taken, event) = match packet {
+        match packet {
             PacketType::ConnAck if self.phase == Phase::Connecting => {
                 let connack = ConnAck::decode(body, version)?;
-                let event = if connack.code.is_error() {
+                if connack.code.is_error() {
                     self.control.keep_partial();
                     self.close();
-                    Event::Refused(connack)
+                    *event = Some(Event::Refused(connack));
                 } else {
                     self.connack(&connack)?;
-                    Event::Connected(connack)
-                };
-                (Taken::Event, event)
+                    *event = Some(Event::Connected(connack));
+                }
             }
             PacketType::Auth if self.method().is_some() => {
                 let auth = Auth::decode(body, version)?;
@@ -69,32 +74,40 @@ impl<'b> Client<'b> {
                 if auth.code == ReasonCode::ReAuthenticate {
                     return Err(PeerError::UnexpectedPacket(packet).into());
                 }
-                (Taken::Event, Event::Auth(auth))
+                *event = Some(Event::Auth(auth));
             }
             _ if self.phase == Phase::Connecting => {
                 return Err(PeerError::UnexpectedPacket(packet).into());
             }
             PacketType::Publish => {
                 let publish = Publish::decode(header.flags, body, version)?;
-                let taken = self.receive(&publish, total)?;
-                let event = match total {
-                    None => Event::Publish(publish),
-                    Some(total) => Event::PublishStart { publish, total },
-                };
-                (taken, event)
+                match self.receive(&publish, total)? {
+                    Taken::NotYet => return Ok(self.hold_back()),
+                    Taken::Silently => {}
+                    Taken::Event => {
+                        *event = Some(match total {
+                            None => Event::Publish(publish),
+                            Some(total) => Event::PublishStart { publish, total },
+                        });
+                    }
+                }
             }
             PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
                 let mut ack = Ack::decode(packet, body, version)?;
                 self.check_reason(&ack.properties)?;
-                let taken = match packet {
-                    PacketType::PubRel => self.pubrel(ack.packet_id)?,
-                    _ => self.acknowledged(packet, &ack)?,
-                };
-                if packet == PacketType::PubComp {
-                    // Its one error means that the server had the message and has forgotten that.
-                    ack.code = ReasonCode::Success;
+                let is_error = ack.code.is_error();
+                match self.acknowledged(packet, ack.packet_id, is_error)? {
+                    Taken::NotYet => return Ok(self.hold_back()),
+                    Taken::Silently => {}
+                    Taken::Event => {
+                        if packet == PacketType::PubComp {
+                            // Its one error means that the server had the message and has forgotten
+                            // that.
+                            ack.code = ReasonCode::Success;
+                        }
+                        *event = Some(Event::Published(ack));
+                    }
                 }
-                (taken, Event::Published(ack))
             }
             PacketType::SubAck => {
                 let suback = SubAck::decode(body, version)?;
@@ -105,7 +118,7 @@ impl<'b> Client<'b> {
                     packet,
                     &suback.codes,
                 )?;
-                (Taken::Event, Event::Subscribed(suback))
+                *event = Some(Event::Subscribed(suback));
             }
             PacketType::UnsubAck => {
                 let unsuback = UnsubAck::decode(body, version)?;
@@ -114,14 +127,13 @@ impl<'b> Client<'b> {
                     packet_id, codes, ..
                 } = &unsuback;
                 self.answer(*packet_id, PacketType::Unsubscribe, packet, codes)?;
-                (Taken::Event, Event::Unsubscribed(unsuback))
+                *event = Some(Event::Unsubscribed(unsuback));
             }
             PacketType::PingResp => {
                 if !body.is_empty() {
                     return Err(DecodeError::TrailingBytes.into());
                 }
                 self.timers.ping_answered();
-                return Ok(Step::silent(len));
             }
             PacketType::Disconnect if version.is_v5() => {
                 let disconnect = Disconnect::decode(body, version)?;
@@ -130,26 +142,20 @@ impl<'b> Client<'b> {
                 }
                 self.control.keep_partial();
                 self.close();
-                (Taken::Event, Event::Disconnected(disconnect))
+                *event = Some(Event::Disconnected(disconnect));
             }
             _ => return Err(PeerError::UnexpectedPacket(packet).into()),
-        };
-        if taken == Taken::NotYet {
-            return Ok(self.hold_back());
         }
-        Ok(Step {
-            consumed: len,
-            event: (taken == Taken::Event).then_some(event),
-        })
+        Ok(len)
     }
 
     /// Leaves a packet where it is. The PINGRESP that is waited for may be behind it, unless it is
     /// the server that does not take what we send.
-    fn hold_back<'i>(&mut self) -> Step<'i> {
+    fn hold_back(&mut self) -> usize {
         if self.source() == Source::Nothing {
             self.timers.received();
         }
-        Step::NOTHING
+        0
     }
 
     /// The length of everything before the payload of a packet that is larger than the receive
@@ -176,12 +182,17 @@ impl<'b> Client<'b> {
         Ok(len)
     }
 
-    fn read_payload<'i>(&mut self, payload: Payload, input: &'i [u8]) -> Step<'i> {
+    fn read_payload<'i>(
+        &mut self,
+        payload: Payload,
+        input: &'i [u8],
+        event: &mut Option<Event<'i>>,
+    ) -> usize {
         let n = input.len().min(payload.left);
         let data = input.get(..n).unwrap_or_default();
         let last = n == payload.left;
         if n == 0 {
-            return Step::NOTHING;
+            return 0;
         }
         if last {
             if let Some((id, qos)) = payload.message {
@@ -205,12 +216,12 @@ impl<'b> Client<'b> {
                 ..payload
             });
         }
-        let event = payload.is_new.then_some(Event::Payload {
+        *event = payload.is_new.then_some(Event::Payload {
             offset: payload.offset,
             data,
             last,
         });
-        Step { consumed: n, event }
+        n
     }
 
     /// The authentication method of CONNECT.
@@ -291,6 +302,7 @@ impl<'b> Client<'b> {
         if self.outbox.room() > room {
             self.room_returned(Resource::Messages.bit());
         }
+        self.settle();
         Ok(())
     }
 
@@ -383,7 +395,10 @@ impl<'b> Client<'b> {
     fn received(&mut self, id: PacketId, qos: QoS, delivery: Delivery) -> bool {
         match delivery {
             Delivery::New => self.inbox.push(id, qos),
-            Delivery::Queued => self.inbox.repeated(id),
+            Delivery::Queued => {
+                self.inbox.repeated(id);
+                self.settle();
+            }
             Delivery::Repeated if !self.control.has_room() => return false,
             Delivery::Repeated => {
                 self.inbox.repeated(id);
@@ -393,9 +408,16 @@ impl<'b> Client<'b> {
         true
     }
 
-    /// PUBACK, PUBREC or PUBCOMP.
-    fn acknowledged(&mut self, packet: PacketType, ack: &Ack<'_>) -> Result<Taken, Error> {
-        let (id, is_error) = (ack.packet_id, ack.code.is_error());
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    fn acknowledged(
+        &mut self,
+        packet: PacketType,
+        id: PacketId,
+        is_error: bool,
+    ) -> Result<Taken, Error> {
+        if packet == PacketType::PubRel {
+            return self.pubrel(id);
+        }
         Ok(match self.outbox.acknowledged(packet, id, is_error) {
             Settled::Done => {
                 self.settled();
@@ -403,6 +425,7 @@ impl<'b> Client<'b> {
             }
             Settled::Released => {
                 self.room_returned(Resource::Messages.bit());
+                self.settle();
                 Taken::Silently
             }
             // The server may remember what we do not; this ends it on its side, too.

@@ -85,28 +85,16 @@ pub struct Step<'i> {
     pub event: Option<Event<'i>>,
 }
 
-impl<'i> Step<'i> {
-    const NOTHING: Self = Self::silent(0);
-
-    /// What was consumed concerns nobody but the client.
-    const fn silent(consumed: usize) -> Self {
-        Self {
-            consumed,
-            event: None,
-        }
-    }
+impl Step<'_> {
+    const NOTHING: Self = Self {
+        consumed: 0,
+        event: None,
+    };
 
     /// True unless more input, output or time is needed first.
     #[must_use]
     pub const fn is_progress(&self) -> bool {
         self.consumed > 0 || self.event.is_some()
-    }
-
-    const fn event(event: Event<'i>) -> Self {
-        Self {
-            consumed: 0,
-            event: Some(event),
-        }
     }
 }
 
@@ -320,26 +308,28 @@ impl<'b> Client<'b> {
         if matches!(self.phase, Phase::Offline | Phase::Connecting) {
             self.outbox.expire(self.timers.seconds());
         }
-        if let Some(event) = self.pending_event() {
-            return Ok(Step::event(event));
+        let mut step = Step::NOTHING;
+        if self.has_pending_event() {
+            step.event = self.pending_event();
+            return Ok(step);
         }
-        let step = match self.phase {
-            Phase::Offline => Ok(Step::NOTHING),
-            Phase::Closed => Ok(Step::silent(input.len())),
-            _ => self
-                .read(input, capacity.min(self.config.max_whole))
-                .and_then(|step| match self.timers.expired() {
-                    Some(timeout) if !step.is_progress() => Err(timeout.into()),
-                    _ => Ok(step),
-                }),
+        let capacity = capacity.min(self.config.max_whole);
+        let read = match self.phase {
+            Phase::Offline => return Ok(step),
+            Phase::Closed => Ok(input.len()),
+            _ => self.read(input, capacity, &mut step.event),
         };
-        match step {
-            Ok(step) => {
+        let read = read.and_then(|consumed| {
+            step.consumed = consumed;
+            if step.is_progress() {
+                return Ok(());
+            }
+            self.timers.check()
+        });
+        match read {
+            Ok(()) => {
                 if !input.is_empty() {
                     self.seen = input.len() - step.consumed;
-                }
-                if step.consumed > 0 {
-                    self.settle();
                 }
                 Ok(step)
             }
@@ -466,9 +456,6 @@ impl<'b> Client<'b> {
     /// Where the next bytes come from. A packet sent in part comes first, then packets other than
     /// PUBLISH, but for the DISCONNECT of an orderly end, which comes after all messages.
     fn source(&self) -> Source {
-        if self.phase == Phase::Offline {
-            return Source::Nothing;
-        }
         let control = !self.control.is_empty();
         if control && self.outbox.is_partial() {
             return Source::RestOfMessage;
@@ -476,9 +463,7 @@ impl<'b> Client<'b> {
         if control && self.phase != Phase::Closing {
             return Source::Control;
         }
-        let messages = self.is_sending()
-            && !self.is_connack_due()
-            && (!self.outbox.transmit().is_empty() || self.outbox.lent().is_some());
+        let messages = self.is_sending() && !self.is_connack_due() && self.outbox.has_unsent();
         match (messages, control) {
             (true, true) if self.control.is_partial() => Source::RestOfControl,
             (true, _) => Source::Messages,
@@ -520,9 +505,6 @@ impl<'b> Client<'b> {
 
     /// What happened without input.
     fn pending_event<'i>(&mut self) -> Option<Event<'i>> {
-        if !self.has_pending_event() {
-            return None;
-        }
         if self.aborted {
             self.aborted = false;
             return Some(Event::Aborted);
@@ -561,11 +543,23 @@ impl<'b> Client<'b> {
         self.phase == Phase::Online && !self.is_connack_due()
     }
 
-    /// Queues what is due: acknowledgements, PUBREL, PINGREQ.
+    /// Queues what is due: acknowledgements, PUBREL, PINGREQ. To be called after whatever may have
+    /// made something due, or room for it.
     fn settle(&mut self) {
         if self.phase != Phase::Online {
             return;
         }
+        if !self.inbox.is_idle() || self.outbox.count(State::Releasing) > 0 {
+            self.answer_all();
+        }
+        if self.timers.wants_ping() {
+            self.control
+                .push_bytes(&[PacketType::PingReq.first_byte(), 0]);
+            self.timers.ping_queued();
+        }
+    }
+
+    fn answer_all(&mut self) {
         while self.may_settle() && self.control.has_room() {
             if let Some(due) = self.inbox.due() {
                 if let Due::Acknowledge(packet, id, code) = due {
@@ -581,11 +575,6 @@ impl<'b> Client<'b> {
             } else {
                 break;
             }
-        }
-        if self.timers.wants_ping() {
-            self.control
-                .push_bytes(&[PacketType::PingReq.first_byte(), 0]);
-            self.timers.ping_queued();
         }
     }
 

@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use crate::error::Timeout;
+use crate::error::{Error, Timeout};
 use crate::time::Instant;
 
 /// When something must be done though nothing happens.
@@ -174,13 +174,16 @@ impl Timers {
         }
     }
 
-    /// What was waited for too long.
-    pub(crate) fn expired(&self) -> Option<Timeout> {
+    /// Fails if something was waited for too long.
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let timeout = match self.awaited {
             Awaited::ConnAck => Timeout::Connect,
             _ => Timeout::Ping,
         };
-        (self.until_timeout() == 0).then_some(timeout)
+        if self.until_timeout() == 0 {
+            return Err(timeout.into());
+        }
+        Ok(())
     }
 
     /// When to look again.

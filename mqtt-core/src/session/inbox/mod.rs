@@ -179,6 +179,11 @@ impl<'b> Inbox<'b> {
         self.len == 0 && self.received == 0 && self.released.len == 0
     }
 
+    /// True if nothing waits to be acknowledged or completed.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.len == 0 && (!cfg!(feature = "durability") || self.released.len == 0)
+    }
+
     pub(crate) fn capacity(&self) -> u16 {
         u16::try_from(self.cells.len()).unwrap_or(u16::MAX)
     }

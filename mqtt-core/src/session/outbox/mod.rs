@@ -562,6 +562,11 @@ impl<'b> Outbox<'b> {
         self.holes
     }
 
+    /// True if there is something to be sent, be it a [payload](Self::lent).
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.single.is_some() || !self.transmit().is_empty()
+    }
+
     /// The messages to be sent next.
     pub(crate) fn transmit(&self) -> &[u8] {
         match self.single {
