@@ -81,20 +81,27 @@ impl<'b> Client<'b> {
             }
             PacketType::Publish => {
                 let publish = Publish::decode(header.flags, body, version)?;
-                match self.receive(&publish, total)? {
-                    Taken::NotYet => return Ok(self.hold_back()),
-                    Taken::Silently => {}
-                    Taken::Event => {
-                        *event = Some(match total {
-                            None => Event::Publish(publish),
-                            Some(total) => Event::PublishStart { publish, total },
-                        });
+                // Where it is to be, before anything else: the message is large.
+                let publish = match event.insert(Event::Publish(publish)) {
+                    Event::Publish(publish) => publish,
+                    _ => return Ok(0),
+                };
+                match (self.receive(publish, total)?, total) {
+                    (Taken::Event, None) => {}
+                    (Taken::Event, Some(total)) => {
+                        let publish = *publish;
+                        *event = Some(Event::PublishStart { publish, total });
+                    }
+                    (taken, _) => {
+                        *event = None;
+                        if taken == Taken::NotYet {
+                            return Ok(self.hold_back());
+                        }
                     }
                 }
             }
             PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
-                let mut ack = Ack::decode(packet, body, version)?;
-                self.check_reason(&ack.properties)?;
+                let mut ack = self.ack(packet, body)?;
                 let is_error = ack.code.is_error();
                 match self.acknowledged(packet, ack.packet_id, is_error)? {
                     Taken::NotYet => return Ok(self.hold_back()),
@@ -406,6 +413,18 @@ impl<'b> Client<'b> {
             }
         }
         true
+    }
+
+    fn ack<'i>(&self, packet: PacketType, body: &'i [u8]) -> Result<Ack<'i>, Error> {
+        // Most are no more than this.
+        if let [high, low] = *body {
+            if let Some(id) = PacketId::new(u16::from_be_bytes([high, low])) {
+                return Ok(Ack::new(id));
+            }
+        }
+        let ack = Ack::decode(packet, body, self.config.version)?;
+        self.check_reason(&ack.properties)?;
+        Ok(ack)
     }
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP.

@@ -86,11 +86,6 @@ pub struct Step<'i> {
 }
 
 impl Step<'_> {
-    const NOTHING: Self = Self {
-        consumed: 0,
-        event: None,
-    };
-
     /// True unless more input, output or time is needed first.
     #[must_use]
     pub const fn is_progress(&self) -> bool {
@@ -308,30 +303,31 @@ impl<'b> Client<'b> {
         if matches!(self.phase, Phase::Offline | Phase::Connecting) {
             self.outbox.expire(self.timers.seconds());
         }
-        let mut step = Step::NOTHING;
+        // An event is large: it is written once.
+        let mut event = None;
         if self.has_pending_event() {
-            step.event = self.pending_event();
-            return Ok(step);
+            event = self.pending_event();
+            return Ok(Step { consumed: 0, event });
         }
         let capacity = capacity.min(self.config.max_whole);
         let read = match self.phase {
-            Phase::Offline => return Ok(step),
+            Phase::Offline => return Ok(Step { consumed: 0, event }),
             Phase::Closed => Ok(input.len()),
-            _ => self.read(input, capacity, &mut step.event),
+            _ if input.is_empty() && !self.is_connack_due() => Ok(0),
+            _ => self.read(input, capacity, &mut event),
         };
         let read = read.and_then(|consumed| {
-            step.consumed = consumed;
-            if step.is_progress() {
-                return Ok(());
+            if consumed == 0 && event.is_none() {
+                self.timers.check()?;
             }
-            self.timers.check()
+            Ok(consumed)
         });
         match read {
-            Ok(()) => {
+            Ok(consumed) => {
                 if !input.is_empty() {
-                    self.seen = input.len() - step.consumed;
+                    self.seen = input.len() - consumed;
                 }
-                Ok(step)
+                Ok(Step { consumed, event })
             }
             Err(error) => {
                 self.fail(&error);
@@ -559,13 +555,14 @@ impl<'b> Client<'b> {
         }
     }
 
+    // On its own, so that finding out that there is nothing to do is a few instructions in place.
+    #[inline(never)]
     fn answer_all(&mut self) {
         while self.may_settle() && self.control.has_room() {
-            if let Some(due) = self.inbox.due() {
+            if let Some(due) = self.inbox.take_due() {
                 if let Due::Acknowledge(packet, id, code) = due {
                     self.answer_with(packet, id, code);
                 }
-                self.inbox.pop();
             } else if let Some(id) = self.outbox.releasing() {
                 self.answer_with(PacketType::PubRel, id, ReasonCode::Success);
                 self.outbox.released();
@@ -581,11 +578,7 @@ impl<'b> Client<'b> {
     /// Queues an acknowledgement, but never behind our DISCONNECT `[MQTT-3.14.4-1]`.
     fn answer_with(&mut self, packet: PacketType, id: PacketId, code: ReasonCode) {
         if self.phase == Phase::Online {
-            let [high, low] = id.get().to_be_bytes();
-            let bytes = [packet.first_byte(), 3, high, low, code as u8];
-            let ok = [packet.first_byte(), 2, high, low];
-            let is_ok = code == ReasonCode::Success;
-            self.control.push_bytes(if is_ok { &ok } else { &bytes });
+            self.control.push_ack(packet.first_byte(), id, code);
         }
     }
 }

@@ -67,7 +67,7 @@ impl Client<'_> {
         let publish = message.packet(message.topic, &[]);
         let may_pass = self.phase == Phase::Online;
         let (max, now) = (self.max_transmit(), self.timers.seconds());
-        let id = self.outbox.publish(&publish, max, now, may_pass)?;
+        let id = self.outbox.publish(publish, max, now, may_pass)?;
         self.admit();
         Ok(id)
     }
@@ -87,7 +87,7 @@ impl Client<'_> {
         let publish = message.packet(if is_short { "" } else { message.topic }, property);
         let (max, now) = (self.max_transmit(), self.timers.seconds());
         let id = if message.qos == QoS::AtMostOnce {
-            self.outbox.publish(&publish, max, now, true)?
+            self.outbox.publish(publish, max, now, true)?
         } else {
             let topic = known.filter(|_| is_short).unwrap_or_default();
             let outbox = &mut self.outbox;

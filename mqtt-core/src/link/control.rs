@@ -1,6 +1,6 @@
 use crate::buffers::{copy, shift};
 use crate::error::{Error, Resource, UsageError};
-use crate::wire::{self, Body, Version, packet_len};
+use crate::wire::{self, Body, PacketId, ReasonCode, Version, packet_len};
 
 /// Packets other than PUBLISH, encoded, in the order in which they are to be sent.
 #[derive(Debug)]
@@ -110,9 +110,24 @@ impl<'b> Control<'b> {
         Ok(())
     }
 
-    /// Queues the bytes of a packet for which there is room: an acknowledgement, if it
-    /// [has room](Self::has_room), or a PINGREQ or the DISCONNECT after an error, for which room is
-    /// reserved.
+    /// Queues an acknowledgement, if there [is room](Self::has_room).
+    pub(crate) fn push_ack(&mut self, first: u8, id: PacketId, code: ReasonCode) {
+        let [high, low] = id.get().to_be_bytes();
+        let has_code = code != ReasonCode::Success;
+        let len = ACK_LEN - 1 + usize::from(has_code);
+        let Ok(place) = self.place(len, 0) else {
+            return debug_assert!(false);
+        };
+        if let Some((head, rest)) = place.split_first_chunk_mut() {
+            *head = [first, 2 + u8::from(has_code), high, low];
+            if let Some(last) = rest.first_mut() {
+                *last = code as u8;
+            }
+        }
+    }
+
+    /// Queues the bytes of a packet for which room is reserved: PINGREQ, or the DISCONNECT after an
+    /// error.
     pub(crate) fn push_bytes(&mut self, packet: &[u8]) {
         if let Ok(place) = self.place(packet.len(), 0) {
             copy(place, packet);

@@ -25,6 +25,8 @@ pub(crate) struct Timers {
     is_ping_queued: bool,
     /// True once the time was told.
     is_told: bool,
+    /// True if no PINGREQ becomes due at this moment any more.
+    is_checked: bool,
     /// The milliseconds beyond `seconds`.
     millis: u16,
 }
@@ -61,14 +63,22 @@ impl Timers {
             awaited: Awaited::Nothing,
             is_ping_queued: false,
             is_told: false,
+            is_checked: false,
             millis: 0,
         }
     }
 
     /// Notes the time. A clock that goes backwards stands still here.
     pub(crate) fn set_now(&mut self, now: Instant) {
+        if now > self.now || !self.is_told {
+            self.advance(now);
+        }
+    }
+
+    fn advance(&mut self, now: Instant) {
         let mut passed = now.as_millis().saturating_sub(self.now.as_millis());
-        self.now = self.now.max(now);
+        self.now = now;
+        self.is_checked = false;
         if !self.is_told {
             self.is_told = true;
             return;
@@ -127,6 +137,7 @@ impl Timers {
     /// CONNACK is here; `keep_alive` in seconds, 0 for no limit.
     pub(crate) fn connected(&mut self, keep_alive: u16, ping_timeout: Duration) {
         self.wait_for(Awaited::Nothing, ping_timeout);
+        self.is_checked = false;
         if keep_alive > 0 {
             self.keep_alive = u32::from(keep_alive) * 1000 - MARGIN;
         }
@@ -147,9 +158,10 @@ impl Timers {
         self.received = self.clock();
     }
 
-    /// True if PINGREQ is to be queued now.
-    pub(crate) fn wants_ping(&self) -> bool {
-        self.until_ping() == 0
+    /// True if PINGREQ is to be queued now. Silence only grows with time, so that it is looked at
+    /// once for each moment.
+    pub(crate) fn wants_ping(&mut self) -> bool {
+        !core::mem::replace(&mut self.is_checked, true) && self.until_ping() == 0
     }
 
     pub(crate) fn ping_queued(&mut self) {

@@ -142,6 +142,11 @@ impl<'b> Arena<'b> {
         self.packet(self.boundary).get(sent..).unwrap_or_default()
     }
 
+    /// True if there is something to be sent before the packet at `limit`.
+    pub(super) fn has_unsent(&self, limit: Option<usize>) -> bool {
+        self.cursor != limit.unwrap_or(self.end())
+    }
+
     /// The next packets to be sent, up to the one at `limit`.
     pub(super) fn unsent(&self, limit: Option<usize>) -> &[u8] {
         let end = match limit {

@@ -6,7 +6,7 @@
 
 use core::num::NonZeroU16;
 
-use crate::wire::PacketId;
+use crate::wire::{PacketId, QoS};
 
 /// Bookkeeping for one packet identifier in use; 16 bytes.
 ///
@@ -21,9 +21,14 @@ pub struct Slot {
     prev: Option<Index>,
     next: Option<Index>,
     state: State,
-    /// True if it is to be recorded that the message was not sent.
-    unsent: bool,
+    /// The QoS of a message, where the first byte of its packet has it, and [`UNSENT`].
+    flags: u8,
 }
+
+/// The bits of the QoS in the first byte of a PUBLISH.
+const QOS: u8 = 0b110;
+/// It is to be recorded that the message was not sent.
+const UNSENT: u8 = 1;
 
 impl Slot {
     /// A slot that is not in use.
@@ -35,8 +40,22 @@ impl Slot {
         prev: None,
         next: None,
         state: State::Free,
-        unsent: false,
+        flags: 0,
     };
+}
+
+impl Slot {
+    pub(super) const fn state(&self) -> State {
+        self.state
+    }
+
+    pub(super) const fn value(&self) -> u32 {
+        self.value
+    }
+
+    pub(super) fn qos(&self) -> QoS {
+        QoS::from_u8((self.flags & QOS) >> 1).unwrap_or_default()
+    }
 }
 
 impl Default for Slot {
@@ -121,7 +140,7 @@ impl<'b> Slots<'b> {
         u16::try_from(self.table.len()).unwrap_or(u16::MAX)
     }
 
-    fn slot(&self, Index(number): Index) -> &Slot {
+    pub(super) fn slot(&self, Index(number): Index) -> &Slot {
         let slot = self.table.get(usize::from(number.get()) - 1);
         slot.unwrap_or(&Slot::EMPTY)
     }
@@ -163,14 +182,19 @@ impl<'b> Slots<'b> {
         }
     }
 
+    /// The QoS of a message.
+    pub(super) fn qos(&self, index: Index) -> QoS {
+        self.slot(index).qos()
+    }
+
     #[cfg(feature = "durability")]
     pub(super) fn unsent(&self, index: Index) -> bool {
-        self.slot(index).unsent
+        self.slot(index).flags & UNSENT != 0
     }
 
     pub(super) fn set_unsent(&mut self, index: Index, unsent: bool) {
         if let Some(slot) = self.slot_mut(index) {
-            slot.unsent = unsent;
+            slot.flags = slot.flags & QOS | u8::from(unsent) * UNSENT;
         }
     }
 
@@ -238,11 +262,19 @@ impl<'b> Slots<'b> {
     }
 
     /// Takes what [`vacancy`](Self::vacancy) found.
-    pub(super) fn occupy(&mut self, index: Index, id: PacketId, state: State, value: u32) {
+    pub(super) fn occupy(
+        &mut self,
+        index: Index,
+        id: PacketId,
+        state: State,
+        value: u32,
+        qos: QoS,
+    ) {
         if let Some(slot) = self.slot_mut(index) {
             *slot = Slot {
                 value,
                 id: id.get(),
+                flags: (qos as u8) << 1,
                 ..Slot::EMPTY
             };
             self.last_id = id.get();
@@ -333,7 +365,7 @@ mod tests {
 
     fn take(slots: &mut Slots<'_>) -> Option<u16> {
         let (index, id) = slots.vacancy()?;
-        slots.occupy(index, id, State::Stored, 0);
+        slots.occupy(index, id, State::Stored, 0, QoS::AtLeastOnce);
         Some(id.get())
     }
 

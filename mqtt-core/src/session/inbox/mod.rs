@@ -429,13 +429,14 @@ impl<'b> Inbox<'b> {
         }
     }
 
-    /// What is due for the message at the front: those before it had their acknowledgements
-    /// `[MQTT-4.6.0-2]`, `[MQTT-4.6.0-3]`.
-    pub(crate) fn due(&self) -> Option<Due> {
+    /// Takes the message at the front from the queue, if something is due for it: those before it
+    /// had their acknowledgements `[MQTT-4.6.0-2]`, `[MQTT-4.6.0-3]`.
+    pub(crate) fn take_due(&mut self) -> Option<Due> {
         let message = self.queued(0).copied()?;
         if !message.is(Unacknowledged::ACCEPTED) || self.is_durable() && message.wants_record() {
             return None;
         }
+        self.pop();
         if message.is(Unacknowledged::EARLIER) {
             return Some(Due::Nothing);
         }
@@ -605,16 +606,14 @@ mod tests {
             assert!(inbox.is_full());
             assert!(accept(&mut inbox, id(round * 3 + 3)));
             assert!(!accept(&mut inbox, id(round * 3 + 3)));
-            assert_eq!(inbox.due(), None);
+            assert_eq!(inbox.take_due(), None);
             assert!(accept(&mut inbox, id(round * 3 + 1)));
-            assert_eq!(inbox.due(), Some(puback(round * 3 + 1)));
-            inbox.pop();
-            assert_eq!(inbox.due(), None);
+            assert_eq!(inbox.take_due(), Some(puback(round * 3 + 1)));
+            assert_eq!(inbox.take_due(), None);
             assert!(accept(&mut inbox, id(round * 3 + 2)));
-            inbox.pop();
-            assert_eq!(inbox.due(), Some(puback(round * 3 + 3)));
-            inbox.pop();
-            assert_eq!(inbox.due(), None);
+            assert_eq!(inbox.take_due(), Some(puback(round * 3 + 2)));
+            assert_eq!(inbox.take_due(), Some(puback(round * 3 + 3)));
+            assert_eq!(inbox.take_due(), None);
         }
     }
 
@@ -644,8 +643,7 @@ mod tests {
         inbox.repeated(id(2));
         let pubrec = Due::Acknowledge(PacketType::PubRec, id(2), OK);
         for (number, due) in [(2, pubrec), (3, Due::Nothing)] {
-            assert_eq!(inbox.due(), Some(due));
-            inbox.pop();
+            assert_eq!(inbox.take_due(), Some(due));
             let delivery = inbox.delivery(id(number), QoS::ExactlyOnce);
             assert_eq!(delivery, Delivery::Repeated);
         }

@@ -164,7 +164,8 @@ impl Outbox<'_> {
         } else {
             let index = self.slots.vacancy_for(id);
             let index = index.ok_or(UsageError::BufferTooSmall)?;
-            self.slots.occupy(index, id, State::Released, 0);
+            self.slots
+                .occupy(index, id, State::Released, 0, QoS::ExactlyOnce);
         }
         Ok(())
     }

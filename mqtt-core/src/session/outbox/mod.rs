@@ -176,7 +176,7 @@ impl<'b> Outbox<'b> {
     /// at once if they `may_pass`.
     pub(crate) fn publish(
         &mut self,
-        publish: &Publish<'_>,
+        mut publish: Publish<'_>,
         max_packet: usize,
         now: u32,
         may_pass: bool,
@@ -185,10 +185,7 @@ impl<'b> Outbox<'b> {
             QoS::AtMostOnce => None,
             _ => Some(self.slots.vacancy().ok_or(Resource::Slots)?),
         };
-        let publish = Publish {
-            packet_id: vacancy.map(|(_, id)| id),
-            ..*publish
-        };
+        publish.packet_id = vacancy.map(|(_, id)| id);
         let (offset, len) = self.write(&publish, max_packet)?;
         self.arena.commit(offset, len);
         let Some(vacancy) = vacancy else {
@@ -265,7 +262,7 @@ impl<'b> Outbox<'b> {
         now: u32,
     ) -> PacketId {
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-        self.slots.occupy(index, id, state, offset);
+        self.slots.occupy(index, id, state, offset, publish.qos);
         self.note_expiry(index, publish, now);
         id
     }
@@ -360,7 +357,8 @@ impl<'b> Outbox<'b> {
         // There is no packet of 2^28 bytes, nor filters.
         let filters = u32::try_from(filters).unwrap_or(u32::MAX);
         let request = filters << 4 | packet as u32;
-        self.slots.occupy(index, id, State::Requested, request);
+        self.slots
+            .occupy(index, id, State::Requested, request, QoS::AtMostOnce);
         Ok(id)
     }
 
@@ -399,7 +397,7 @@ impl<'b> Outbox<'b> {
                 self.reclaim();
                 continue;
             }
-            let qos = qos(self.flags(index));
+            let qos = self.slots.qos(index);
             if qos != QoS::AtMostOnce && self.in_flight() >= quota {
                 break;
             }
@@ -431,7 +429,7 @@ impl<'b> Outbox<'b> {
     /// The application is to be told that a message is not sent (again).
     fn lose(&mut self, index: Index) {
         self.holes = true;
-        self.at_most_once -= u16::from(qos(self.flags(index)) == QoS::AtMostOnce);
+        self.at_most_once -= u16::from(self.slots.qos(index) == QoS::AtMostOnce);
         self.slots.set_expiry(index, 0);
         self.slots.set_state(index, State::Lost);
     }
@@ -465,17 +463,6 @@ impl<'b> Outbox<'b> {
         self.reclaim();
     }
 
-    /// True if the message was sent at this QoS.
-    fn is_sent(&self, index: Index, level: QoS) -> bool {
-        qos(self.flags(index)) == level && self.arena.is_sent(self.offset(index))
-    }
-
-    fn free(&mut self, index: Index) {
-        self.holes |= self.oldest() != Some(index);
-        self.settle(index);
-        self.reclaim();
-    }
-
     /// A message is through.
     fn settle(&mut self, index: Index) {
         if self.is_durable() {
@@ -495,27 +482,32 @@ impl<'b> Outbox<'b> {
         let Some(index) = self.slots.find(id) else {
             return Settled::Unknown;
         };
-        match (packet, self.slots.state(index)) {
-            (PacketType::PubAck, State::Stored) if self.is_sent(index, QoS::AtLeastOnce) => {
-                self.free(index);
+        let slot = self.slots.slot(index);
+        let (state, qos) = (slot.state(), slot.qos());
+        let is_first = match packet {
+            PacketType::PubAck => qos == QoS::AtLeastOnce,
+            PacketType::PubRec => qos == QoS::ExactlyOnce,
+            _ => false,
+        };
+        if state == State::Stored && is_first && self.arena.is_sent(slot.value() as usize) {
+            self.holes |= self.slots.first(State::Stored) != Some(index);
+            let settled = if packet == PacketType::PubAck || is_error {
+                self.settle(index);
                 Settled::Done
-            }
-            (PacketType::PubRec, State::Stored) if self.is_sent(index, QoS::ExactlyOnce) => {
-                if is_error {
-                    self.free(index);
-                    return Settled::Done;
-                }
+            } else {
                 // From here on the identifier is all that is needed.
-                self.holes |= self.oldest() != Some(index);
                 let state = if self.is_durable() {
                     State::Acknowledged
                 } else {
                     State::Releasing
                 };
                 self.slots.set_state(index, state);
-                self.reclaim();
                 Settled::Released
-            }
+            };
+            self.reclaim();
+            return settled;
+        }
+        match (packet, state) {
             (PacketType::PubRec, State::Acknowledged) => Settled::Released,
             (PacketType::PubRec, State::Releasing | State::Released) => {
                 self.slots.set_state(index, State::Releasing);
@@ -564,7 +556,7 @@ impl<'b> Outbox<'b> {
 
     /// True if there is something to be sent, be it a [payload](Self::lent).
     pub(crate) fn has_unsent(&self) -> bool {
-        self.single.is_some() || !self.transmit().is_empty()
+        self.single.is_some() || self.arena.has_unsent(self.limit())
     }
 
     /// The messages to be sent next.
@@ -653,7 +645,7 @@ impl<'b> Outbox<'b> {
         let mut at = self.oldest();
         while let Some(index) = at {
             at = Stored(&mut self.slots).next(index);
-            if qos(self.flags(index)) == QoS::AtMostOnce {
+            if self.slots.qos(index) == QoS::AtMostOnce {
                 // Its payload was with the application: at this QoS no other has a slot.
                 self.lose(index);
                 continue;
@@ -747,11 +739,6 @@ impl<'b> Outbox<'b> {
         let states = [State::Stored, State::Waiting, State::Accepted];
         states.into_iter().flat_map(|state| self.slots.iter(state))
     }
-}
-
-/// The QoS in the first byte of a PUBLISH.
-fn qos(flags: u8) -> QoS {
-    QoS::from_u8(flags >> 1 & 0b11).unwrap_or_default()
 }
 
 #[cfg(test)]

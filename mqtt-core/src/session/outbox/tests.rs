@@ -101,7 +101,7 @@ proptest! {
                     number += 1;
                     let payload = payload(number, len);
                     let publish = Publish { qos, ..Publish::new("t", &payload) };
-                    match outbox.publish(&publish, usize::MAX, 0, true) {
+                    match outbox.publish(publish, usize::MAX, 0, true) {
                         Ok(id) => {
                             outbox.admit(quota, 0);
                             let id = id.map(PacketId::get);
