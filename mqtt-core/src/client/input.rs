@@ -314,6 +314,7 @@ impl<'b> Client<'b> {
     }
 
     /// How to deliver a message; `None` if it has to wait.
+    #[inline]
     fn delivery(&mut self, publish: &Publish<'_>) -> Result<Option<Delivery>, Error> {
         if V5 {
             if let Some(alias) = publish.topic_alias() {
@@ -369,6 +370,7 @@ impl<'b> Client<'b> {
     }
 
     /// Notes a message, of whose payload the last `total` bytes follow if it is streamed.
+    #[inline]
     fn receive(&mut self, publish: &Publish<'_>, total: Option<usize>) -> Result<Taken, Error> {
         let Some(delivery) = self.delivery(publish)? else {
             return Ok(Taken::NotYet);
@@ -399,6 +401,7 @@ impl<'b> Client<'b> {
     }
 
     /// All of a message is here. False if there is no room for its acknowledgement.
+    #[inline]
     fn received(&mut self, id: PacketId, qos: QoS, delivery: Delivery) -> bool {
         match delivery {
             Delivery::New => self.inbox.push(id, qos),
@@ -415,6 +418,7 @@ impl<'b> Client<'b> {
         true
     }
 
+    #[inline]
     fn ack<'i>(&self, packet: PacketType, body: &'i [u8]) -> Result<Ack<'i>, Error> {
         // Most are no more than this.
         if let [high, low] = *body {
@@ -428,6 +432,7 @@ impl<'b> Client<'b> {
     }
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    #[inline]
     fn acknowledged(
         &mut self,
         packet: PacketType,
@@ -488,6 +493,7 @@ impl<'b> Client<'b> {
     }
 
     /// A message is through: the next one may go.
+    #[inline]
     fn settled(&mut self) {
         self.admit();
         self.room_returned(RELEASED);

@@ -451,6 +451,7 @@ impl<'b> Client<'b> {
 
     /// Where the next bytes come from. A packet sent in part comes first, then packets other than
     /// PUBLISH, but for the DISCONNECT of an orderly end, which comes after all messages.
+    #[inline]
     fn source(&self) -> Source {
         let control = !self.control.is_empty();
         if control && self.outbox.is_partial() {
@@ -541,6 +542,7 @@ impl<'b> Client<'b> {
 
     /// Queues what is due: acknowledgements, PUBREL, PINGREQ. To be called after whatever may have
     /// made something due, or room for it.
+    #[inline]
     fn settle(&mut self) {
         if self.phase != Phase::Online {
             return;

@@ -57,6 +57,7 @@ impl<'b> Control<'b> {
     }
 
     /// Marks `n` bytes as sent.
+    #[inline]
     pub(crate) fn advance(&mut self, n: usize) {
         let n = n.min(self.end - self.start);
         self.start += n;
@@ -111,6 +112,7 @@ impl<'b> Control<'b> {
     }
 
     /// Queues an acknowledgement, if there [is room](Self::has_room).
+    #[inline]
     pub(crate) fn push_ack(&mut self, first: u8, id: PacketId, code: ReasonCode) {
         let [high, low] = id.get().to_be_bytes();
         let has_code = code != ReasonCode::Success;
@@ -137,6 +139,7 @@ impl<'b> Control<'b> {
     }
 
     /// The place of a packet that is queued.
+    #[inline]
     fn place(&mut self, len: usize, reserve: usize) -> Result<&mut [u8], Error> {
         let room = self.bytes.len().saturating_sub(reserve);
         if len > room {

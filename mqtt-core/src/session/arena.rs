@@ -69,6 +69,7 @@ impl<'b> Arena<'b> {
     }
 
     /// Where the next packet begins if it is `len` bytes long.
+    #[inline]
     pub(super) const fn vacancy(&self, len: usize) -> Option<usize> {
         if self.newer == 0 && self.has_room_at_end(len) {
             Some(self.end)
@@ -90,6 +91,7 @@ impl<'b> Arena<'b> {
     }
 
     /// Appends the packet that was written to [`room`](Self::room).
+    #[inline]
     pub(super) fn commit(&mut self, offset: usize, len: usize) {
         if offset == self.end {
             self.end += len;
@@ -148,6 +150,7 @@ impl<'b> Arena<'b> {
     }
 
     /// The next packets to be sent, up to the one at `limit`.
+    #[inline]
     pub(super) fn unsent(&self, limit: Option<usize>) -> &[u8] {
         let end = match limit {
             Some(limit) if self.is_newer(limit) == self.is_newer(self.cursor) => limit,
@@ -157,6 +160,7 @@ impl<'b> Arena<'b> {
     }
 
     /// Marks `n` bytes as sent.
+    #[inline]
     pub(super) fn advance(&mut self, n: usize) {
         let end = self.end_of_segment(self.cursor);
         self.cursor = self.cursor.saturating_add(n).min(end);
@@ -186,6 +190,7 @@ impl<'b> Arena<'b> {
 
     /// Takes back the space before everything unsent and before `kept`, the oldest packet still
     /// needed.
+    #[inline]
     pub(super) fn reclaim(&mut self, kept: Option<usize>) {
         let first = match kept {
             Some(kept) if self.is_before(kept, self.boundary) => kept,

@@ -1,8 +1,10 @@
 //! The table of packet identifiers in use, and the order among them.
 //!
 //! - The identifier alone says which slot it has: no search, however large the table.
-//! - A slot is in the list of its state. Lists keep order and count themselves; there is no
-//!   other counter that could drift from them.
+//! - A slot is in the list of its state, be it that of those that are free. Lists keep order and
+//!   count themselves; there is no other counter that could drift from them.
+//! - Identifiers count up. Where a few in a row are taken, the slot that has been free for longest is
+//!   next, with the next of its identifiers: no search either, however many are taken.
 
 use core::num::NonZeroU16;
 
@@ -17,6 +19,7 @@ pub struct Slot {
     value: u32,
     /// When a message that was never sent is not to be sent any more; 0 is never.
     expiry: u32,
+    /// The identifier or, while the slot is free, the one that it had last; 0 is none.
     id: u16,
     prev: Option<Index>,
     next: Option<Index>,
@@ -91,7 +94,7 @@ pub(crate) enum State {
 }
 
 /// The number of states that have a list. The last ones are those of records.
-const LISTS: usize = if cfg!(feature = "durability") { 9 } else { 6 };
+const LISTS: usize = if cfg!(feature = "durability") { 10 } else { 7 };
 
 #[derive(Clone, Copy, Debug)]
 struct List {
@@ -116,10 +119,11 @@ pub(super) struct Index(NonZeroU16);
 pub(super) struct Slots<'b> {
     table: &'b mut [Slot],
     lists: [List; LISTS],
-    /// The number of slots in use.
-    used: u16,
     last_id: u16,
 }
+
+/// How many identifiers in a row are looked at.
+const LOOKS: usize = 8;
 
 impl<'b> Slots<'b> {
     pub(super) fn new(table: &'b mut [Slot]) -> Self {
@@ -127,12 +131,17 @@ impl<'b> Slots<'b> {
         let len = table.len().min(usize::from(u16::MAX));
         let table = table.get_mut(..len).unwrap_or_default();
         table.fill(Slot::EMPTY);
-        Self {
+        let mut slots = Self {
             table,
             lists: [List::EMPTY; LISTS],
-            used: 0,
             last_id: 0,
+        };
+        for number in 1..=slots.capacity() {
+            if let Some(number) = NonZeroU16::new(number) {
+                slots.push_back(Index(number), State::Free);
+            }
         }
+        slots
     }
 
     /// The number of slots, free or not.
@@ -150,12 +159,12 @@ impl<'b> Slots<'b> {
     }
 
     fn list(&self, state: State) -> List {
-        let list = self.lists.get((state as usize).wrapping_sub(1));
+        let list = self.lists.get(state as usize);
         list.copied().unwrap_or(List::EMPTY)
     }
 
     fn list_mut(&mut self, state: State) -> Option<&mut List> {
-        self.lists.get_mut((state as usize).wrapping_sub(1))
+        self.lists.get_mut(state as usize)
     }
 
     pub(super) fn count(&self, state: State) -> u16 {
@@ -220,20 +229,19 @@ impl<'b> Slots<'b> {
     }
 
     /// The slot of an identifier in use.
+    #[inline]
     pub(super) fn find(&self, id: PacketId) -> Option<Index> {
         let index = self.home(id)?;
-        (self.slot(index).id == id.get()).then_some(index)
+        let slot = self.slot(index);
+        (slot.id == id.get() && slot.state != State::Free).then_some(index)
     }
 
-    /// The next identifier, with its slot: the one after the last, or, where that one's slot is
-    /// taken, the first after it whose slot is free.
+    /// The next identifier, with its slot.
+    #[inline]
     pub(super) fn vacancy(&self) -> Option<(Index, PacketId)> {
-        if self.vacancies() == 0 {
-            return None;
-        }
+        let longest_free = self.first(State::Free)?;
         let mut id = self.last_id;
-        // A whole round of the identifiers passes every slot.
-        for _ in 0..u16::MAX {
+        for _ in 0..LOOKS {
             id = id.checked_add(1).unwrap_or(1);
             let id = PacketId::new(id)?;
             let index = self.home(id)?;
@@ -241,7 +249,11 @@ impl<'b> Slots<'b> {
                 return Some((index, id));
             }
         }
-        None
+        let next = match self.slot(longest_free).id {
+            0 => None,
+            last => last.checked_add(self.capacity()).and_then(PacketId::new),
+        };
+        Some((longest_free, next.unwrap_or(longest_free.0.into())))
     }
 
     /// The slot for this identifier, if it is free.
@@ -253,7 +265,7 @@ impl<'b> Slots<'b> {
 
     /// The number of slots that are free.
     pub(super) fn vacancies(&self) -> u16 {
-        self.capacity() - self.used
+        self.count(State::Free)
     }
 
     /// The slots of one state, in order.
@@ -262,6 +274,7 @@ impl<'b> Slots<'b> {
     }
 
     /// Takes what [`vacancy`](Self::vacancy) found.
+    #[inline]
     pub(super) fn occupy(
         &mut self,
         index: Index,
@@ -270,20 +283,18 @@ impl<'b> Slots<'b> {
         value: u32,
         qos: QoS,
     ) {
+        self.set_state(index, state);
         if let Some(slot) = self.slot_mut(index) {
-            *slot = Slot {
-                value,
-                id: id.get(),
-                flags: (qos as u8) << 1,
-                ..Slot::EMPTY
-            };
-            self.last_id = id.get();
-            self.used += 1;
-            self.push_back(index, state);
+            slot.value = value;
+            slot.expiry = 0;
+            slot.id = id.get();
+            slot.flags = (qos as u8) << 1;
         }
+        self.last_id = id.get();
     }
 
     /// Moves a slot to the end of the list of `state`.
+    #[inline]
     pub(super) fn set_state(&mut self, index: Index, state: State) {
         self.unlink(index);
         self.push_back(index, state);
@@ -291,11 +302,7 @@ impl<'b> Slots<'b> {
 
     /// Makes the slot and its identifier free.
     pub(super) fn release(&mut self, index: Index) {
-        self.unlink(index);
-        if let Some(slot) = self.slot_mut(index) {
-            *slot = Slot::EMPTY;
-            self.used -= 1;
-        }
+        self.set_state(index, State::Free);
     }
 
     /// Moves all slots of one state to the end of the list of another.
@@ -305,6 +312,7 @@ impl<'b> Slots<'b> {
         }
     }
 
+    #[inline]
     fn push_back(&mut self, index: Index, state: State) {
         let Some(list) = self.list_mut(state) else {
             return;
@@ -320,6 +328,7 @@ impl<'b> Slots<'b> {
         }
     }
 
+    #[inline]
     fn unlink(&mut self, index: Index) {
         let &Slot {
             prev, next, state, ..
@@ -393,6 +402,28 @@ mod tests {
         assert_eq!(take(&mut slots), None);
         assert_eq!(slots.find(PacketId::new(4).unwrap()), None);
         assert_eq!(ids(&slots, State::Stored), [1, 3, 5]);
+    }
+
+    /// Nobody goes through the table for the one slot that is free.
+    #[test]
+    fn beyond_a_row_of_taken_ones_the_slot_that_is_free_for_longest_is_taken() {
+        const SLOTS: u16 = 64;
+        let mut table = [Slot::EMPTY; SLOTS as usize];
+        let mut slots = Slots::new(&mut table);
+        for expected in 1..=SLOTS {
+            assert_eq!(take(&mut slots), Some(expected));
+        }
+        for round in 1..2000 {
+            for number in [50, 7, 22] {
+                let mut id = ids(&slots, State::Stored).into_iter();
+                let id = id.find(|id| id % SLOTS == number).unwrap();
+                let index = slots.find(PacketId::new(id).unwrap()).unwrap();
+                slots.release(index);
+                assert_eq!(slots.find(PacketId::new(id).unwrap()), None);
+                let next = u32::from(number) + round % 1024 * u32::from(SLOTS);
+                assert_eq!(take(&mut slots).map(u32::from), Some(next));
+            }
+        }
     }
 
     #[test]

@@ -333,6 +333,7 @@ impl<'b> Inbox<'b> {
     }
 
     /// Whether a message is new.
+    #[inline]
     pub(crate) fn delivery(&self, id: PacketId, qos: QoS) -> Delivery {
         if qos != QoS::ExactlyOnce || !self.is_received(id) {
             return Delivery::New;
@@ -373,6 +374,7 @@ impl<'b> Inbox<'b> {
     }
 
     /// Queues a message that was delivered, to be acknowledged in its turn.
+    #[inline]
     pub(crate) fn push(&mut self, id: PacketId, qos: QoS) {
         if self.is_full() {
             return;
@@ -431,6 +433,7 @@ impl<'b> Inbox<'b> {
 
     /// Takes the message at the front from the queue, if something is due for it: those before it
     /// had their acknowledgements `[MQTT-4.6.0-2]`, `[MQTT-4.6.0-3]`.
+    #[inline]
     pub(crate) fn take_due(&mut self) -> Option<Due> {
         let message = self.queued(0).copied()?;
         if !message.is(Unacknowledged::ACCEPTED) || self.is_durable() && message.wants_record() {
@@ -450,6 +453,7 @@ impl<'b> Inbox<'b> {
 
     /// Takes the message at the front from the queue. A QoS 2 message that was turned down ends
     /// with that.
+    #[inline]
     pub(crate) fn pop(&mut self) {
         let Some(&front) = self.queued(0) else {
             return;

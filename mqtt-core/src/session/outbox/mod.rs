@@ -174,6 +174,7 @@ impl<'b> Outbox<'b> {
 
     /// Encodes a message into the arena. Those above QoS 0 take an identifier; they can be sent
     /// at once if they `may_pass`.
+    #[inline]
     pub(crate) fn publish(
         &mut self,
         mut publish: Publish<'_>,
@@ -253,6 +254,7 @@ impl<'b> Outbox<'b> {
     }
 
     /// Notes the message at `offset`.
+    #[inline]
     fn keep(
         &mut self,
         (index, id): (Index, PacketId),
@@ -272,6 +274,7 @@ impl<'b> Outbox<'b> {
         if V5 { self.slots.expiry(index) } else { 0 }
     }
 
+    #[inline]
     fn note_expiry(&mut self, index: Index, publish: &Publish<'_>, now: u32) {
         if !V5 {
             return;
@@ -292,6 +295,7 @@ impl<'b> Outbox<'b> {
         self.expiry = first.min(expiry);
     }
 
+    #[inline]
     fn make_room(&mut self, len: usize) -> Result<usize, Error> {
         if len > self.arena.capacity() {
             return Err(UsageError::BufferTooSmall.into());
@@ -339,6 +343,7 @@ impl<'b> Outbox<'b> {
         }
     }
 
+    #[inline]
     fn reclaim(&mut self) {
         let kept = self.oldest().map(|index| self.offset(index));
         self.arena.reclaim(kept);
@@ -464,6 +469,7 @@ impl<'b> Outbox<'b> {
     }
 
     /// A message is through.
+    #[inline]
     fn settle(&mut self, index: Index) {
         if self.is_durable() {
             self.slots.set_state(index, State::Settled);
@@ -473,6 +479,7 @@ impl<'b> Outbox<'b> {
     }
 
     /// PUBACK, PUBREC or PUBCOMP.
+    #[inline]
     pub(crate) fn acknowledged(
         &mut self,
         packet: PacketType,
@@ -538,6 +545,7 @@ impl<'b> Outbox<'b> {
     }
 
     /// Where the messages begin that may not be sent yet.
+    #[inline]
     fn limit(&self) -> Option<usize> {
         let first = self.slots.first(State::Waiting);
         let first = first.or_else(|| self.slots.first(State::Accepted));
@@ -555,11 +563,13 @@ impl<'b> Outbox<'b> {
     }
 
     /// True if there is something to be sent, be it a [payload](Self::lent).
+    #[inline]
     pub(crate) fn has_unsent(&self) -> bool {
         self.single.is_some() || self.arena.has_unsent(self.limit())
     }
 
     /// The messages to be sent next.
+    #[inline]
     pub(crate) fn transmit(&self) -> &[u8] {
         match self.single {
             None => self.arena.unsent(self.limit()),
@@ -611,6 +621,7 @@ impl<'b> Outbox<'b> {
 
     /// Notes that `n` bytes of [`transmit`](Self::transmit), or of [`lent`](Self::lent), were
     /// sent. True if that made a slot free.
+    #[inline]
     pub(crate) fn transmitted(&mut self, n: usize) -> bool {
         let Some(single) = self.single else {
             self.arena.advance(n);
