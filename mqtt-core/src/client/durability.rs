@@ -28,7 +28,8 @@ impl Client<'_> {
         let disconnected = self.disconnected.then_some(Record::Disconnected);
         // They count if a new session has begun.
         let is_new = self.connected == Some(false);
-        let unsent = self.outbox.unsent().take_while(move |_| is_new);
+        let unsent = is_new.then(|| self.outbox.unsent());
+        let unsent = unsent.into_iter().flatten();
         unsent
             .chain(connected)
             .chain(disconnected)

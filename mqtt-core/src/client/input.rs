@@ -336,7 +336,7 @@ impl<'b> Client<'b> {
         }
         if publish.qos == QoS::ExactlyOnce && self.inbox.is_set_full() {
             if !self.inbox.is_releasing() {
-                self.inbox.give_up();
+                self.inbox.give_up(id);
             }
             // What is to go is recorded first.
             if self.inbox.is_releasing() {

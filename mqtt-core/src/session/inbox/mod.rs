@@ -38,12 +38,16 @@ impl Unacknowledged {
     /// Not of this message, but of the identifier in the set's cell: it came with an earlier
     /// connection, and was not heard of on this one.
     const OLD: u8 = 16;
+    /// Not of this message, but of the identifier in the set's cell: its message is in the queue.
+    const QUEUED: u8 = 32;
+    /// Those flags that are of the identifier in the set's cell.
+    const OF_SET: u8 = Self::OLD | Self::QUEUED;
 
     /// Takes the place of a message, but not of what is not its own.
     const fn put(&mut self, message: Self) {
-        let old = self.flags & Self::OLD;
+        let of_set = self.flags & Self::OF_SET;
         *self = message;
-        self.flags = self.flags & !Self::OLD | old;
+        self.flags = self.flags & !Self::OF_SET | of_set;
     }
 
     const fn is(self, flag: u8) -> bool {
@@ -237,7 +241,7 @@ impl<'b> Inbox<'b> {
         };
         self.received -= 1;
         self.displaced -= u16::from(hole != self.home(id));
-        self.old -= u16::from(self.is_old(hole));
+        self.old -= u16::from(self.has(hole, Unacknowledged::OLD));
         // Whatever comes after the hole moves up, unless its home lies behind the hole.
         let mut index = hole;
         for _ in 1..self.cells.len() {
@@ -255,36 +259,53 @@ impl<'b> Inbox<'b> {
                 hole < home || home <= index
             };
             if !stays {
-                self.set(hole, moving.get(), self.is_old(index));
+                self.set(hole, moving.get(), self.flags(index));
                 self.displaced -= u16::from(hole == home);
                 hole = index;
             }
         }
-        self.set(hole, 0, false);
+        self.set(hole, 0, 0);
         true
     }
 
-    fn set(&mut self, index: usize, id: u16, is_old: bool) {
+    /// Puts an identifier into a cell of the set, with its flags.
+    fn set(&mut self, index: usize, id: u16, flags: u8) {
         if let Some(cell) = self.cells.get_mut(index) {
             cell.received = id;
-            let flags = &mut cell.unacknowledged.flags;
-            *flags &= !Unacknowledged::OLD;
-            *flags |= u8::from(is_old) * Unacknowledged::OLD;
+            let all = &mut cell.unacknowledged.flags;
+            *all = *all & !Unacknowledged::OF_SET | flags & Unacknowledged::OF_SET;
         }
     }
 
-    fn is_old(&self, index: usize) -> bool {
+    fn flags(&self, index: usize) -> u8 {
         let cell = self.cells.get(index);
-        cell.is_some_and(|cell| cell.unacknowledged.is(Unacknowledged::OLD))
+        cell.map_or(0, |cell| cell.unacknowledged.flags)
     }
 
-    /// Makes room in the set: forgets an identifier of an earlier connection that was not heard of
-    /// on this one. A server that has the session sends such again before anything new; this one
-    /// has another session, and its CONNACK was lost. With a journal that is recorded first.
-    pub(crate) fn give_up(&mut self) {
-        let old = (0..self.cells.len()).filter(|&index| self.is_old(index));
-        let mut ids = old.filter_map(|index| PacketId::new(self.received_at(index)));
-        match ids.find(|&id| !self.is_queued(id)) {
+    fn has(&self, index: usize, flag: u8) -> bool {
+        self.flags(index) & flag != 0
+    }
+
+    /// Notes that the message of a received identifier is in the queue, or not.
+    fn set_queued(&mut self, id: PacketId, is_queued: bool) {
+        if let Some((index, true)) = self.search(id) {
+            let flags = self.flags(index) & !Unacknowledged::QUEUED;
+            let queued = u8::from(is_queued) * Unacknowledged::QUEUED;
+            self.set(index, id.get(), flags | queued);
+        }
+    }
+
+    /// Makes room in the set for an identifier: forgets one of an earlier connection that was not
+    /// heard of on this one. A server that has the session sends such again before anything new;
+    /// this one has another session, and its CONNACK was lost. With a journal that is recorded first.
+    pub(crate) fn give_up(&mut self, new: PacketId) {
+        // Where the new ones begin, as they count up, those before them are given up already.
+        let home = narrow(self.home(new));
+        let mut indices = (0..self.cells.len()).map(|n| self.at(home, n));
+        let old = indices.find(|&index| {
+            self.flags(index) & Unacknowledged::OF_SET == Unacknowledged::OLD
+        });
+        match old.and_then(|index| PacketId::new(self.received_at(index))) {
             Some(id) if self.is_durable() => self.released.is_given_up = self.release(id),
             Some(id) => {
                 self.remove(id);
@@ -345,26 +366,30 @@ impl<'b> Inbox<'b> {
         }
     }
 
+    /// The place in the queue of a message whose flags, of those in the `mask`, are these.
     fn position(&self, id: PacketId, flags: u8, mask: u8) -> Option<usize> {
         let is_it = |m: &Unacknowledged| m.id == id.get() && m.flags & mask == flags;
         let is_there = |&n: &usize| self.queued(n).is_some_and(is_it);
-        // Servers count identifiers up.
+        // Servers count identifiers up, without 0. It is there or, by as many as were left out,
+        // before.
         let front = self.queued(0)?.id;
-        let guess = Some(usize::from(id.get().wrapping_sub(front))).filter(is_there);
-        guess.or_else(|| (0..usize::from(self.len)).find(is_there))
+        let ahead = id.get().wrapping_sub(front);
+        let ahead = ahead - u16::from(id.get() < front);
+        let guess = usize::from(ahead.min(self.len - 1));
+        let before = (0..=guess).rev();
+        before.chain(guess + 1..self.len.into()).find(is_there)
     }
 
     /// True if the QoS 2 message `id` has not had its PUBREC.
     pub(crate) fn is_queued(&self, id: PacketId) -> bool {
-        let flag = Unacknowledged::EXACTLY_ONCE;
-        self.position(id, flag, flag).is_some()
+        matches!(self.search(id), Some((index, true)) if self.has(index, Unacknowledged::QUEUED))
     }
 
     /// Notes the identifier of a new QoS 2 message; false if there is no room.
     pub(crate) fn insert(&mut self, id: PacketId) -> bool {
         match self.search(id) {
             Some((index, false)) => {
-                self.set(index, id.get(), false);
+                self.set(index, id.get(), 0);
                 self.received += 1;
                 self.displaced += u16::from(index != self.home(id));
                 true
@@ -380,7 +405,11 @@ impl<'b> Inbox<'b> {
             return;
         }
         self.len += 1;
-        self.at_least_once += u16::from(qos == QoS::AtLeastOnce);
+        if qos == QoS::ExactlyOnce {
+            self.set_queued(id, true);
+        } else {
+            self.at_least_once += 1;
+        }
         if let Some(last) = self.last_mut() {
             last.put(Unacknowledged {
                 id: id.get(),
@@ -393,8 +422,8 @@ impl<'b> Inbox<'b> {
     /// The server has sent a message again.
     pub(crate) fn repeated(&mut self, id: PacketId) {
         if let Some((index, true)) = self.search(id) {
-            self.old -= u16::from(self.is_old(index));
-            self.set(index, id.get(), false);
+            self.old -= u16::from(self.has(index, Unacknowledged::OLD));
+            self.set(index, id.get(), self.flags(index) & !Unacknowledged::OLD);
         }
         let flag = Unacknowledged::EXACTLY_ONCE;
         if let Some(message) = self
@@ -465,7 +494,7 @@ impl<'b> Inbox<'b> {
             (QoS::ExactlyOnce, Some(id)) if front.code.is_error() => {
                 self.remove(id);
             }
-            (QoS::ExactlyOnce, _) => {}
+            (QoS::ExactlyOnce, Some(id)) => self.set_queued(id, false),
             _ => self.at_least_once -= 1,
         }
     }
@@ -527,6 +556,9 @@ impl<'b> Inbox<'b> {
                 if let Some(last) = self.last_mut() {
                     last.put(message);
                     last.flags |= Unacknowledged::EARLIER;
+                }
+                if let Some(id) = PacketId::new(message.id) {
+                    self.set_queued(id, true);
                 }
             }
         }
