@@ -302,9 +302,8 @@ impl<'b> Inbox<'b> {
         // Where the new ones begin, as they count up, those before them are given up already.
         let home = narrow(self.home(new));
         let mut indices = (0..self.cells.len()).map(|n| self.at(home, n));
-        let old = indices.find(|&index| {
-            self.flags(index) & Unacknowledged::OF_SET == Unacknowledged::OLD
-        });
+        let old = indices
+            .find(|&index| self.flags(index) & Unacknowledged::OF_SET == Unacknowledged::OLD);
         match old.and_then(|index| PacketId::new(self.received_at(index))) {
             Some(id) if self.is_durable() => self.released.is_given_up = self.release(id),
             Some(id) => {

@@ -158,7 +158,7 @@ impl Outbox<'_> {
     /// Takes back that the server has received a message.
     pub(crate) fn restore_acknowledged(&mut self, id: PacketId) -> Result<(), Error> {
         if let Some(index) = self.slots.find(id) {
-            self.holes = true;
+            self.leave_hole();
             self.slots.set_state(index, State::Released);
             self.reclaim();
         } else {
@@ -173,7 +173,7 @@ impl Outbox<'_> {
     /// Takes back that a message is through.
     pub(crate) fn restore_done(&mut self, id: PacketId) {
         if let Some(index) = self.slots.find(id) {
-            self.holes = true;
+            self.leave_hole();
             self.slots.release(index);
             self.reclaim();
         }

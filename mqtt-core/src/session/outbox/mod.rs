@@ -20,8 +20,10 @@ pub(crate) struct Outbox<'b> {
     version: Version,
     /// True if changes count once they are on stable storage.
     durable: bool,
-    /// True if the arena may have holes between packets that are still needed.
-    holes: bool,
+    /// How many holes there are at most between packets that are still needed.
+    holes: u16,
+    /// How many QoS 0 messages behind such packets will leave one when they are sent.
+    passing: u16,
     /// The message that is being sent on its own, out of its envelope.
     single: Option<Single>,
     /// How many of the messages are of QoS 0: payloads that are with the application.
@@ -102,6 +104,10 @@ impl Packets for Stored<'_, '_> {
 
 const DUP: u8 = 0b1000;
 
+/// Messages are moved together once there is one hole for so many of them: each that is taken pays
+/// for the move of no more.
+const SHARE: u16 = 16;
+
 impl<'b> Outbox<'b> {
     pub(crate) fn new(
         arena: &'b mut [u8],
@@ -118,7 +124,8 @@ impl<'b> Outbox<'b> {
             slots: Slots::new(slots),
             version,
             durable,
-            holes: false,
+            holes: 0,
+            passing: 0,
             single: None,
             at_most_once: 0,
             expiry: 0,
@@ -190,7 +197,8 @@ impl<'b> Outbox<'b> {
         let (offset, len) = self.write(&publish, max_packet)?;
         self.arena.commit(offset, len);
         let Some(vacancy) = vacancy else {
-            self.holes |= self.oldest().is_some();
+            let is_behind = self.oldest().is_some();
+            self.passing = self.passing.saturating_add(is_behind.into());
             return Ok(None);
         };
         let state = if self.is_durable() {
@@ -300,21 +308,27 @@ impl<'b> Outbox<'b> {
         if len > self.arena.capacity() {
             return Err(UsageError::BufferTooSmall.into());
         }
-        // Two segments may have become one that is not at the beginning of the memory yet.
-        for _ in 0..2 {
-            if let Some(offset) = self.arena.vacancy(len) {
-                return Ok(offset);
-            }
-            if !self.holes {
-                break;
-            }
-            self.arena.compact(&mut Stored(&mut self.slots));
+        if let Some(offset) = self.arena.vacancy(len) {
+            return Ok(offset);
         }
-        // What is not sent yet may be QoS 0, and leave a hole later.
-        self.holes &= !self.arena.unsent(None).is_empty();
+        if self.holes > (self.count(State::Stored) + self.waiting()) / SHARE {
+            self.holes = 0;
+            // Two segments may become one that is not at the beginning of the memory yet.
+            for _ in 0..2 {
+                self.arena.compact(&mut Stored(&mut self.slots));
+                if self.arena.vacancy(len).is_some() {
+                    break;
+                }
+            }
+        }
         self.arena
             .vacancy(len)
             .ok_or(Error::Full(Resource::Messages))
+    }
+
+    /// A packet that others may follow is not needed any more.
+    fn leave_hole(&mut self) {
+        self.holes = self.holes.saturating_add(1);
     }
 
     fn oldest(&mut self) -> Option<Index> {
@@ -433,7 +447,7 @@ impl<'b> Outbox<'b> {
 
     /// The application is to be told that a message is not sent (again).
     fn lose(&mut self, index: Index) {
-        self.holes = true;
+        self.leave_hole();
         self.at_most_once -= u16::from(self.slots.qos(index) == QoS::AtMostOnce);
         self.slots.set_expiry(index, 0);
         self.slots.set_state(index, State::Lost);
@@ -497,7 +511,9 @@ impl<'b> Outbox<'b> {
             _ => false,
         };
         if state == State::Stored && is_first && self.arena.is_sent(slot.value() as usize) {
-            self.holes |= self.slots.first(State::Stored) != Some(index);
+            if self.slots.first(State::Stored) != Some(index) {
+                self.leave_hole();
+            }
             let settled = if packet == PacketType::PubAck || is_error {
                 self.settle(index);
                 Settled::Done
@@ -559,7 +575,7 @@ impl<'b> Outbox<'b> {
 
     /// True if there may be more room between messages.
     pub(crate) const fn has_holes(&self) -> bool {
-        self.holes
+        self.holes > 0
     }
 
     /// True if there is something to be sent, be it a [payload](Self::lent).
@@ -625,6 +641,12 @@ impl<'b> Outbox<'b> {
     pub(crate) fn transmitted(&mut self, n: usize) -> bool {
         let Some(single) = self.single else {
             self.arena.advance(n);
+            if self.passing > 0 {
+                self.holes = self.holes.saturating_add(self.passing);
+                if !self.arena.has_unsent(None) {
+                    self.passing = 0;
+                }
+            }
             self.reclaim();
             return false;
         };
@@ -640,7 +662,9 @@ impl<'b> Outbox<'b> {
         self.arena.advance(len);
         let is_through = qos == QoS::AtMostOnce;
         if is_through {
-            self.holes |= self.oldest() != Some(index);
+            if self.oldest() != Some(index) {
+                self.leave_hole();
+            }
             self.slots.release(index);
             self.at_most_once -= 1;
         }
@@ -683,7 +707,7 @@ impl<'b> Outbox<'b> {
         self.slots.set_state_all(State::Releasing, State::Released);
         self.slots.set_state_all(State::Requested, State::Lost);
         self.arena.advance_to_end();
-        self.holes = true;
+        (self.holes, self.passing) = (u16::MAX, 0);
         self.reclaim();
     }
 
@@ -724,7 +748,7 @@ impl<'b> Outbox<'b> {
         }
         self.arena.advance_to_end();
         self.arena.compact(&mut Stored(&mut self.slots));
-        self.holes = false;
+        self.holes = 0;
         if let Some(first) = self.oldest() {
             self.arena.rewind(self.offset(first));
         }
