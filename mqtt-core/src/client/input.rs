@@ -316,7 +316,7 @@ impl<'b> Client<'b> {
     /// How to deliver a message; `None` if it has to wait.
     #[inline]
     fn delivery(&mut self, publish: &Publish<'_>) -> Result<Option<Delivery>, Error> {
-        if V5 {
+        if V5 && !publish.properties.is_empty() {
             if let Some(alias) = publish.topic_alias() {
                 self.take_alias(alias, publish.topic)?;
             }
@@ -370,7 +370,7 @@ impl<'b> Client<'b> {
     }
 
     /// Notes a message, of whose payload the last `total` bytes follow if it is streamed.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn receive(&mut self, publish: &Publish<'_>, total: Option<usize>) -> Result<Taken, Error> {
         let Some(delivery) = self.delivery(publish)? else {
             return Ok(Taken::NotYet);
@@ -401,7 +401,7 @@ impl<'b> Client<'b> {
     }
 
     /// All of a message is here. False if there is no room for its acknowledgement.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn received(&mut self, id: PacketId, qos: QoS, delivery: Delivery) -> bool {
         match delivery {
             Delivery::New => self.inbox.push(id, qos),
@@ -418,7 +418,7 @@ impl<'b> Client<'b> {
         true
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn ack<'i>(&self, packet: PacketType, body: &'i [u8]) -> Result<Ack<'i>, Error> {
         // Most are no more than this.
         if let [high, low] = *body {
@@ -432,7 +432,7 @@ impl<'b> Client<'b> {
     }
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn acknowledged(
         &mut self,
         packet: PacketType,

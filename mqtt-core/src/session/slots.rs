@@ -294,13 +294,14 @@ impl<'b> Slots<'b> {
     }
 
     /// Moves a slot to the end of the list of `state`.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn set_state(&mut self, index: Index, state: State) {
         self.unlink(index);
         self.push_back(index, state);
     }
 
     /// Makes the slot and its identifier free.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn release(&mut self, index: Index) {
         self.set_state(index, State::Free);
     }
@@ -312,7 +313,7 @@ impl<'b> Slots<'b> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn push_back(&mut self, index: Index, state: State) {
         let Some(list) = self.list_mut(state) else {
             return;
@@ -328,7 +329,7 @@ impl<'b> Slots<'b> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn unlink(&mut self, index: Index) {
         let &Slot {
             prev, next, state, ..

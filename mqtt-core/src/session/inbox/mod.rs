@@ -519,8 +519,10 @@ impl<'b> Inbox<'b> {
 
     /// The next message whose PUBCOMP is due.
     pub(crate) fn completing(&self) -> Option<PacketId> {
-        let is_due = self.is_durable() && self.released.recorded > 0;
-        PacketId::new(self.released_at(0)).filter(|_| is_due)
+        if !self.is_durable() || self.released.recorded == 0 {
+            return None;
+        }
+        PacketId::new(self.released_at(0))
     }
 
     /// Notes that the PUBCOMP of [`completing`](Self::completing) is on its way.

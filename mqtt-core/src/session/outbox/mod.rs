@@ -249,6 +249,7 @@ impl<'b> Outbox<'b> {
 
     /// Encodes a packet into the arena and returns its place and length. It counts once it is
     /// committed.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn write(&mut self, packet: &dyn Body, max_packet: usize) -> Result<(usize, usize), Error> {
         let len = wire::encoded_len(packet, self.version)?;
         if len > max_packet {
@@ -357,7 +358,7 @@ impl<'b> Outbox<'b> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn reclaim(&mut self) {
         let kept = self.oldest().map(|index| self.offset(index));
         self.arena.reclaim(kept);
@@ -493,7 +494,7 @@ impl<'b> Outbox<'b> {
     }
 
     /// PUBACK, PUBREC or PUBCOMP.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn acknowledged(
         &mut self,
         packet: PacketType,
