@@ -82,9 +82,8 @@ impl<'b> Client<'b> {
             PacketType::Publish => {
                 let publish = Publish::decode(header.flags, body, version)?;
                 // Where it is to be, before anything else: the message is large.
-                let publish = match event.insert(Event::Publish(publish)) {
-                    Event::Publish(publish) => publish,
-                    _ => return Ok(0),
+                let Event::Publish(publish) = event.insert(Event::Publish(publish)) else {
+                    return Ok(0);
                 };
                 match (self.receive(publish, total)?, total) {
                     (Taken::Event, None) => {}

@@ -203,7 +203,11 @@ impl<'b> Slots<'b> {
 
     pub(super) fn set_unsent(&mut self, index: Index, unsent: bool) {
         if let Some(slot) = self.slot_mut(index) {
-            slot.flags = slot.flags & QOS | u8::from(unsent) * UNSENT;
+            slot.flags = if unsent {
+                slot.flags | UNSENT
+            } else {
+                slot.flags & !UNSENT
+            };
         }
     }
 
