@@ -30,6 +30,11 @@ impl<'b> Client<'b> {
         if let Reading::Payload(payload) = self.reading {
             return Ok(self.read_payload(payload, input, event));
         }
+        if let (Some((packet, id)), true) = (short_ack(input), ROOMY) {
+            if self.is_sending() && capacity >= SHORT_ACK && self.maximum_packet_size >= SHORT_ACK {
+                return self.take_ack(packet, Ack::new(id), SHORT_ACK, event);
+            }
+        }
         let version = self.config.version;
         let Some(header) = FixedHeader::decode(input, version)? else {
             if !input.is_empty() && input.len() >= capacity {
@@ -100,20 +105,9 @@ impl<'b> Client<'b> {
                 }
             }
             PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
-                let mut ack = self.ack(packet, body)?;
-                let is_error = ack.code.is_error();
-                match self.acknowledged(packet, ack.packet_id, is_error)? {
-                    Taken::NotYet => return Ok(self.hold_back()),
-                    Taken::Silently => {}
-                    Taken::Event => {
-                        if packet == PacketType::PubComp {
-                            // Its one error means that the server had the message and has forgotten
-                            // that.
-                            ack.code = ReasonCode::Success;
-                        }
-                        *event = Some(Event::Published(ack));
-                    }
-                }
+                let ack = Ack::decode(packet, body, version)?;
+                self.check_reason(&ack.properties)?;
+                return self.take_ack(packet, ack, len, event);
             }
             PacketType::SubAck => {
                 let suback = SubAck::decode(body, version)?;
@@ -417,20 +411,30 @@ impl<'b> Client<'b> {
         true
     }
 
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn ack<'i>(&self, packet: PacketType, body: &'i [u8]) -> Result<Ack<'i>, Error> {
-        // Most are no more than this.
-        if let [high, low] = *body {
-            if let Some(id) = PacketId::new(u16::from_be_bytes([high, low])) {
-                return Ok(Ack::new(id));
+    /// Takes PUBACK, PUBREC, PUBREL or PUBCOMP of this length.
+    fn take_ack<'i>(
+        &mut self,
+        packet: PacketType,
+        mut ack: Ack<'i>,
+        len: usize,
+        event: &mut Option<Event<'i>>,
+    ) -> Result<usize, Error> {
+        let is_error = ack.code.is_error();
+        match self.acknowledged(packet, ack.packet_id, is_error)? {
+            Taken::NotYet => return Ok(self.hold_back()),
+            Taken::Silently => {}
+            Taken::Event => {
+                if packet == PacketType::PubComp {
+                    // Its one error means that the server had the message and has forgotten that.
+                    ack.code = ReasonCode::Success;
+                }
+                *event = Some(Event::Published(ack));
             }
         }
-        let ack = Ack::decode(packet, body, self.config.version)?;
-        self.check_reason(&ack.properties)?;
-        Ok(ack)
+        Ok(len)
     }
 
-    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    /// What PUBACK, PUBREC, PUBREL or PUBCOMP does.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn acknowledged(
         &mut self,
@@ -524,6 +528,27 @@ impl<'b> Client<'b> {
         self.room_returned(Resource::Slots.bit() | Resource::Window.bit());
         Ok(())
     }
+}
+
+/// Whether there is room for code that is only there to be fast.
+const ROOMY: bool = cfg!(target_pointer_width = "64");
+
+/// The length of an acknowledgement that is no more than its identifier, as most are.
+const SHORT_ACK: usize = 4;
+
+/// Reads such an acknowledgement, if it is one.
+fn short_ack(input: &[u8]) -> Option<(PacketType, PacketId)> {
+    let [first, 2, high, low, ..] = *input else {
+        return None;
+    };
+    let packet = match first {
+        0x40 => PacketType::PubAck,
+        0x50 => PacketType::PubRec,
+        0x62 => PacketType::PubRel,
+        0x70 => PacketType::PubComp,
+        _ => return None,
+    };
+    Some((packet, PacketId::new(u16::from_be_bytes([high, low]))?))
 }
 
 /// What became of a packet.
