@@ -29,7 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..3u8, 0..60usize).prop_map(|(qos, len)| Step::Publish { qos, len }),
         4 => (1..200usize).prop_map(Step::Transmit),
         3 => prop_oneof![3 => Just(0usize), 1 => 0..8usize].prop_map(Step::Acknowledge),
-        1 => (any::<bool>(), 1..6u16).prop_map(|(kept, quota)| Step::Reconnect { kept, quota }),
+        1 => (any::<bool>(), 1..60u16).prop_map(|(kept, quota)| Step::Reconnect { kept, quota }),
     ]
 }
 
@@ -76,14 +76,15 @@ proptest! {
     /// The server gets every message whole, unchanged, in order, at the right time.
     #[test]
     fn messages_survive_everything(
-        capacity in 60..400usize,
-        slots in 1..9usize,
+        capacity in prop_oneof![60..400usize, 400..3000usize],
+        slots in prop_oneof![1..9usize, 9..60usize],
+        quota in 1..60u16,
         steps in proptest::collection::vec(step(), 1..200),
     ) {
         let mut arena = vec![0; capacity];
         let mut table = vec![Slot::EMPTY; slots];
         let mut outbox = Outbox::new(&mut arena, &mut table, VERSION, false);
-        let mut quota = 6;
+        let mut quota = quota;
         let mut number = 0;
         // What the server is to get next, what it has got and not acknowledged.
         let mut expected: VecDeque<Sent> = VecDeque::new();
@@ -181,6 +182,54 @@ proptest! {
                 + expected.iter().filter(|sent| sent.qos != QoS::AtMostOnce).count();
             let counted = outbox.in_flight() + outbox.waiting();
             prop_assert_eq!(usize::from(counted), kept);
+        }
+    }
+}
+
+/// Whatever is kept, no message has more than a few others moved. It may have to wait for that.
+#[test]
+fn holes_are_closed_once_there_are_some() {
+    for kept in [2, 15, 16, 17, 100, 1000] {
+        let message = Publish {
+            qos: QoS::AtLeastOnce,
+            ..Publish::new("t", b"sixteen and more")
+        };
+        let id = PacketId::new(1);
+        let packet = Publish {
+            packet_id: id,
+            ..message
+        };
+        let len = wire::encoded_len(&packet, VERSION).unwrap();
+        let mut arena = vec![0; kept * len];
+        let mut table = vec![Slot::EMPTY; kept + 200];
+        let mut outbox = Outbox::new(&mut arena, &mut table, VERSION, false);
+        let publish = |outbox: &mut Outbox<'_>| {
+            let id = outbox.publish(message, usize::MAX, 0, true)?;
+            let n = outbox.transmit().len();
+            let _ = outbox.transmitted(n);
+            Ok::<_, Error>(id.unwrap())
+        };
+        let mut ids: VecDeque<_> = (0..kept).map(|_| publish(&mut outbox).unwrap()).collect();
+        // Nobody acknowledges the oldest.
+        ids.pop_front();
+        for _ in 0..20 {
+            assert_eq!(publish(&mut outbox), Err(Resource::Messages.into()));
+            let mut holes = 0;
+            loop {
+                let id = ids.pop_front().unwrap();
+                let settled = outbox.acknowledged(PacketType::PubAck, id, false);
+                assert!(matches!(settled, Settled::Done));
+                holes += 1;
+                match publish(&mut outbox) {
+                    Ok(id) => break ids.push_back(id),
+                    Err(error) => assert_eq!(error, Resource::Messages.into()),
+                }
+            }
+            let expected = (1..).find(|holes| *holes > (kept - holes) / usize::from(SHARE));
+            assert_eq!(Some(holes), expected, "{kept}");
+            for _ in 1..holes {
+                ids.push_back(publish(&mut outbox).unwrap());
+            }
         }
     }
 }
