@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use super::Client;
+use super::{ABORTED, Client};
 use crate::V5;
 use crate::buffers::copy;
 use crate::config::{Acknowledgement, Config, OwnProperties};
@@ -205,7 +205,9 @@ impl<'b> Client<'b> {
             return;
         }
         if let Reading::Payload(payload) = self.reading {
-            self.aborted |= payload.is_new;
+            if payload.is_new {
+                self.notes |= ABORTED;
+            }
             if let (Some((id, QoS::ExactlyOnce)), true) = (payload.message, payload.is_new) {
                 self.inbox.remove(id);
             }

@@ -67,12 +67,9 @@ pub struct Client<'b> {
     seen: usize,
     /// The packet that must not be longer than this, as announced.
     maximum_packet_size: usize,
-    // What the application is to be told.
-    aborted: bool,
-    /// The resources that something was refused for, one bit each.
-    refused: u8,
-    /// True if one of them has room again.
-    writable: bool,
+    /// The resources that something was refused for, and what the application is to be told; one bit
+    /// each.
+    notes: u8,
 }
 
 /// What one call of [`Client::process`] did.
@@ -131,9 +128,7 @@ impl<'b> Client<'b> {
             reading: Reading::Packet,
             seen: 0,
             maximum_packet_size: usize::MAX,
-            aborted: false,
-            refused: 0,
-            writable: false,
+            notes: 0,
         }
     }
 
@@ -485,33 +480,34 @@ impl<'b> Client<'b> {
 
     const fn note_refusal<T>(&mut self, result: &Result<T, Error>) {
         if let Err(Error::Full(resource)) = result {
-            self.refused |= resource.bit();
+            self.notes |= resource.bit();
         }
     }
 
     /// There is room again in `resources`, one bit each.
     const fn room_returned(&mut self, resources: u8) {
-        self.writable |= self.refused & resources != 0;
+        if self.notes & resources != 0 {
+            self.notes |= WRITABLE;
+        }
     }
 
     fn has_pending_event(&self) -> bool {
-        self.aborted
+        self.notes & ABORTED != 0
             || self.outbox.count(State::Lost) > 0
-            || self.writable && !matches!(self.phase, Phase::Closed)
+            || self.notes & WRITABLE != 0 && !matches!(self.phase, Phase::Closed)
     }
 
     /// What happened without input.
     fn pending_event<'i>(&mut self) -> Option<Event<'i>> {
-        if self.aborted {
-            self.aborted = false;
+        if self.notes & ABORTED != 0 {
+            self.notes &= !ABORTED;
             return Some(Event::Aborted);
         }
         if let Some(id) = self.outbox.take_lost() {
             self.room_returned(RELEASED);
             return Some(Event::Lost(id));
         }
-        self.writable = false;
-        self.refused = 0;
+        self.notes = 0;
         Some(Event::Writable)
     }
 
@@ -584,6 +580,12 @@ impl<'b> Client<'b> {
         }
     }
 }
+
+/// A message of which a part was delivered is not going on.
+const ABORTED: u8 = 1;
+
+/// There is room again in a resource that something was refused for.
+const WRITABLE: u8 = 1 << 7;
 
 /// What a message gives back at its end.
 const RELEASED: u8 = Resource::Slots.bit() | Resource::Window.bit() | Resource::Messages.bit();
