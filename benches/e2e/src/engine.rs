@@ -2,11 +2,17 @@
 //! once.
 
 use std::error::Error;
-use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsFd as _;
+use std::thread;
+use std::time::Instant;
+
+use nix::poll::{PollFd, PollFlags, ppoll};
 
 use crate::job::{Job, Outcome, Work};
 use crate::meter::Meter;
+use crate::pace::{Latencies, Schedule};
+use crate::socket::{self, Stream};
 use crate::{END, READY};
 
 /// What the broker's bytes meant.
@@ -20,6 +26,8 @@ pub struct Seen {
     pub received: u64,
     /// The broker has sent its last message.
     pub is_over: bool,
+    /// How many of the received ones [`take_news`](Self::take_news) has told.
+    told: u64,
 }
 
 /// A protocol engine, or something that looks like one.
@@ -70,6 +78,13 @@ pub fn is_expected(payload: &[u8], expected: &[u8]) -> bool {
 }
 
 impl Seen {
+    /// How many messages were received since this was asked last.
+    pub fn take_news(&mut self) -> u64 {
+        let news = self.received - self.told;
+        self.told = self.received;
+        news
+    }
+
     /// Counts a message of the broker's.
     ///
     /// # Errors
@@ -91,9 +106,8 @@ impl Seen {
 /// # Errors
 /// Those of the engine and of the stream.
 pub fn run(mut engine: impl Engine, job: &Job) -> Result<Outcome, Box<dyn Error>> {
-    let stream = TcpStream::connect(("127.0.0.1", job.port))?;
-    stream.set_nodelay(job.nodelay.unwrap_or(true))?;
-    let mut line = Line { stream };
+    let (stream, tcp) = socket::connect(job)?;
+    let mut line = Line { stream, tcp };
     let mut seen = Seen::default();
     engine.connect()?;
     while seen.answers == 0 {
@@ -102,13 +116,14 @@ pub fn run(mut engine: impl Engine, job: &Job) -> Result<Outcome, Box<dyn Error>
     }
     match job.work {
         Work::Publish => publish(&mut engine, &mut line, &mut seen, job),
-        Work::Receive => receive(&mut engine, &mut line, &mut seen, job),
+        Work::Receive | Work::Slow => receive(&mut engine, &mut line, &mut seen, job),
+        Work::Latency => pace(&mut engine, &mut line, &mut seen, job),
     }
 }
 
 fn publish<E: Engine>(
     engine: &mut E,
-    line: &mut Line<TcpStream>,
+    line: &mut Line,
     seen: &mut Seen,
     job: &Job,
 ) -> Result<Outcome, Box<dyn Error>> {
@@ -140,7 +155,7 @@ fn publish<E: Engine>(
 
 fn receive<E: Engine>(
     engine: &mut E,
-    line: &mut Line<TcpStream>,
+    line: &mut Line,
     seen: &mut Seen,
     job: &Job,
 ) -> Result<Outcome, Box<dyn Error>> {
@@ -154,15 +169,54 @@ fn receive<E: Engine>(
     while !seen.is_over {
         line.write(engine)?;
         line.read(engine, seen)?;
+        if job.work == Work::Slow {
+            if meter.is_over() {
+                break;
+            }
+            thread::sleep(job.pause() * seen.take_news() as u32);
+        }
     }
     Ok(meter.stop(seen.received))
 }
 
-struct Line<S> {
-    stream: S,
+fn pace<E: Engine>(
+    engine: &mut E,
+    line: &mut Line,
+    seen: &mut Seen,
+    job: &Job,
+) -> Result<Outcome, Box<dyn Error>> {
+    let payload = job.payload();
+    let schedule = Schedule::start(job);
+    let mut latencies = Latencies::new(schedule, job);
+    let mut begun = 0;
+    while !latencies.is_done() {
+        let now = Instant::now();
+        while begun < schedule.messages && schedule.at(begun) <= now {
+            engine.publish(job.qos, &payload)?;
+            begun += 1;
+        }
+        line.write(engine)?;
+        let next = (begun < schedule.messages).then(|| schedule.at(begun));
+        if line.wait(next)? {
+            line.read(engine, seen)?;
+            latencies.end_until(seen.published);
+        }
+    }
+    Ok(latencies.stop())
 }
 
-impl<S: Read + Write> Line<S> {
+struct Line {
+    stream: Box<dyn Stream>,
+    /// What is below it.
+    tcp: TcpStream,
+}
+
+impl Line {
+    /// Waits for something to read, until `deadline`; true if there is.
+    fn wait(&self, deadline: Option<Instant>) -> Result<bool, Box<dyn Error>> {
+        readable(&self.tcp, deadline)
+    }
+
     fn write<E: Engine>(&mut self, engine: &mut E) -> Result<(), Box<dyn Error>> {
         loop {
             let output = engine.output();
@@ -181,6 +235,21 @@ impl<S: Read + Write> Line<S> {
         }
         engine.filled(n, seen)
     }
+}
+
+/// Waits for something to read, until `deadline`; true if there is.
+///
+/// # Errors
+/// What the system says.
+pub fn readable(tcp: &TcpStream, deadline: Option<Instant>) -> Result<bool, Box<dyn Error>> {
+    let timeout =
+        deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).into());
+    let n = ppoll(
+        &mut [PollFd::new(tcp.as_fd(), PollFlags::POLLIN)],
+        timeout,
+        None,
+    )?;
+    Ok(n > 0)
 }
 
 /// The main function of a client's program: reads the job, does it, and says what it took.

@@ -1,6 +1,7 @@
 //! What a client's process is to do, and what it says of it.
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,10 @@ pub enum Work {
     Publish,
     /// Receive what the broker sends.
     Receive,
+    /// Publish at a fixed rate, whatever has become of earlier messages.
+    Latency,
+    /// Receive what the broker sends, and pause after each message.
+    Slow,
 }
 
 /// What is below MQTT.
@@ -18,6 +23,10 @@ pub enum Work {
 pub enum Transport {
     /// TCP alone.
     Tcp,
+    /// TLS over TCP.
+    Tls,
+    /// WebSocket over TCP.
+    Ws,
 }
 
 /// All that a client's process is told, as JSON on its standard input.
@@ -43,6 +52,12 @@ pub struct Job {
     pub nodelay: Option<bool>,
     /// For how long to begin messages.
     pub millis: u64,
+    /// How many to begin in a second, for [`Work::Latency`].
+    pub rate: u32,
+    /// How long to pause after each, for [`Work::Slow`].
+    pub pause_millis: u64,
+    /// The file with the certificate of the authority to trust, for [`Transport::Tls`].
+    pub ca: String,
 }
 
 impl Job {
@@ -54,6 +69,24 @@ impl Job {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text)?;
         Ok(serde_json::from_str(&text)?)
+    }
+
+    /// True if the broker is the one that sends.
+    #[must_use]
+    pub fn is_receiving(&self) -> bool {
+        matches!(self.work, Work::Receive | Work::Slow)
+    }
+
+    /// For how long to begin messages.
+    #[must_use]
+    pub const fn duration(&self) -> Duration {
+        Duration::from_millis(self.millis)
+    }
+
+    /// How long to pause after each.
+    #[must_use]
+    pub const fn pause(&self) -> Duration {
+        Duration::from_millis(self.pause_millis)
     }
 
     /// The payload of all messages.
@@ -84,4 +117,11 @@ pub struct Outcome {
     pub reads: u64,
     /// The most memory that the process ever had (VmHWM), in KiB.
     pub peak_kib: u64,
+    /// How long it took from when a message was to be begun until it was through, in nanoseconds:
+    /// the median, and what 99 % and 99.9 % do not exceed.
+    pub latencies: Option<[u64; 3]>,
+    /// Messages that the client says it has left out.
+    pub missed: u64,
+    /// The client's version, if only it knows.
+    pub version: String,
 }

@@ -9,8 +9,11 @@ pub mod calls;
 pub mod engine;
 pub mod job;
 pub mod meter;
+pub mod ours;
+pub mod pace;
 pub mod packets;
 mod poll_loop;
+pub mod socket;
 
 /// The topic of all messages.
 pub const TOPIC: &str = "plant/line-4/sensor-17";

@@ -21,7 +21,7 @@ impl Meter {
     #[must_use]
     pub fn start(job: &Job) -> Self {
         Self {
-            limit: Duration::from_millis(job.millis),
+            limit: job.duration(),
             calls: calls::count(),
             cpu_nanos: cpu_nanos(),
             started: Instant::now(),
@@ -47,6 +47,7 @@ impl Meter {
             writes: calls.writes - self.calls.writes,
             reads: calls.reads - self.calls.reads,
             peak_kib: peak_kib(),
+            ..Outcome::default()
         }
     }
 }

@@ -4,15 +4,18 @@
 
 mod cells;
 mod clients;
+mod goals;
 mod process;
 mod table;
 
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use cells::Cell;
-use clients::{CLIENTS, Client};
+use cells::{Broker, Cell};
+use clients::{ABSENT, CLIENTS, Client};
 use e2e::job::Outcome;
+use process::World;
+use record::Row;
 
 const HELP: &str = "\
 Whole clients over loopback, each in a process of its own.
@@ -22,7 +25,7 @@ Whole clients over loopback, each in a process of its own.
     --client TEXT    only clients whose name has this in it; may be repeated
     --cell TEXT      only cells whose table, case or version has; may be repeated, all must be in it
     --rounds N       how many runs of each (5, 3 without --full)
-    --seconds S      how long each takes (0.5)
+    --seconds S      for how long each begins messages (0.5, 0.3 without --full)
     --full           all cells, not only those that tell most
     --list           the cells and the clients
 ";
@@ -31,7 +34,7 @@ struct Options {
     clients: Vec<String>,
     cells: Vec<String>,
     rounds: Option<usize>,
-    seconds: f64,
+    seconds: Option<f64>,
     is_full: bool,
     is_list: bool,
 }
@@ -41,7 +44,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
         clients: Vec::new(),
         cells: Vec::new(),
         rounds: None,
-        seconds: 0.5,
+        seconds: None,
         is_full: false,
         is_list: false,
     };
@@ -52,7 +55,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
             "--client" => options.clients.push(value()?),
             "--cell" => options.cells.push(value()?),
             "--rounds" => options.rounds = Some(value()?.parse()?),
-            "--seconds" => options.seconds = value()?.parse()?,
+            "--seconds" => options.seconds = Some(value()?.parse()?),
             "--full" => options.is_full = true,
             "--list" => options.is_list = true,
             // Cargo says this.
@@ -72,12 +75,13 @@ type Runs = BTreeMap<(usize, usize), Vec<Outcome>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = options()?;
+    let has = |cell: &Cell| {
+        let name = format!("{}: {}, {}", cell.table, cell.case, cell.version());
+        options.cells.iter().all(|text| name.contains(text))
+    };
     let cells: Vec<Cell> = cells::cells(options.is_full)
         .into_iter()
-        .filter(|cell| {
-            let name = format!("{} {} {}", cell.table, cell.case, cell.version());
-            options.cells.iter().all(|text| name.contains(text))
-        })
+        .filter(has)
         .collect();
     let is_chosen = |client: &Client| {
         options.clients.is_empty()
@@ -96,38 +100,60 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         return Ok(());
     }
+    for absent in ABSENT {
+        println!("not measured: {absent}");
+    }
+
+    let has_mosquitto = cells.iter().any(|cell| cell.broker == Broker::Mosquitto);
+    let world = World::new(has_mosquitto)?;
     let rounds = options
         .rounds
         .unwrap_or(if options.is_full { 5 } else { 3 });
+    let seconds = options
+        .seconds
+        .unwrap_or(if options.is_full { 0.5 } else { 0.3 });
     let mut runs = Runs::new();
-    let mut failures = Vec::new();
-    for _ in 0..rounds {
+    let mut failures = 0;
+    for round in 0..rounds {
         for (c, cell) in cells.iter().enumerate() {
+            if !world.has(cell) || cell.is_once && round > 0 {
+                continue;
+            }
             for (k, client) in clients.iter().enumerate() {
-                if !client.levels.contains(&cell.job.level) {
+                if !client.can(&cell.job) {
                     continue;
                 }
-                match process::run(client, cell, options.seconds) {
+                match world.run(client, cell, seconds) {
                     Ok(outcome) => runs.entry((c, k)).or_default().push(outcome),
                     Err(error) => {
-                        let failure = format!(
-                            "{}, {}, {}: {error}",
-                            client.name,
-                            cell.case,
-                            cell.version()
-                        );
-                        eprintln!("{failure}");
-                        failures.push(failure);
+                        let (case, version) = (&cell.case, cell.version());
+                        let name = client.name.replace(" {}", "");
+                        println!("FAILED: {name}, {}: {case}, {version}: {error}", cell.table);
+                        failures += 1;
                     }
                 }
             }
         }
     }
+
+    let mut all = Vec::new();
     for (c, cell) in cells.iter().enumerate() {
-        table::show(c, cell, &clients, &runs)?;
+        let rows: Vec<Row> = clients
+            .iter()
+            .enumerate()
+            .filter_map(|(k, client)| Some(table::row(cell, client, runs.get(&(c, k))?)))
+            .collect();
+        if !rows.is_empty() {
+            table::show(cell, &rows);
+        }
+        all.extend(rows);
     }
-    if failures.is_empty() {
-        return Ok(());
+    all.extend(goals::show(&all));
+    for row in &all {
+        row.write()?;
     }
-    Err(format!("{} runs failed", failures.len()).into())
+    if failures > 0 {
+        return Err(format!("{failures} runs failed").into());
+    }
+    Ok(())
 }

@@ -1,71 +1,125 @@
-//! One run: a client's process against a broker on a thread of this one.
+//! One run: a client's process against a broker.
 
 use std::error::Error;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use e2e::broker;
+use e2e::broker::{self, Findings};
 use e2e::job::{Job, Outcome, Work};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use testkit::machine::TempDir;
+use testkit::{Certificates, Mosquitto};
 
-use crate::cells::Cell;
+use crate::cells::{Broker, Cell};
 use crate::clients::Client;
 
 /// How long a run may take beyond the time for which messages are begun.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs a client, and checks that it has done what it says.
-pub(crate) fn run(client: &Client, cell: &Cell, seconds: f64) -> Result<Outcome, Box<dyn Error>> {
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let job = Job {
-        client: client.key.to_owned(),
-        port: listener.local_addr()?.port(),
-        millis: (seconds * 1000.0) as u64,
-        ..cell.job.clone()
-    };
-    let mut child = Command::new(client.program)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let text = serde_json::to_string(&job)?;
-    child
-        .stdin
-        .take()
-        .ok_or("no standard input")?
-        .write_all(text.as_bytes())?;
-    let mut stdout = child.stdout.take().ok_or("no standard output")?;
-    let served = {
-        let job = job.clone();
-        thread::spawn(move || broker::serve(&listener, &job))
-    };
-    let reader = thread::spawn(move || {
-        let mut text = String::new();
-        stdout.read_to_string(&mut text).map(|_| text)
-    });
-    let deadline = Instant::now() + Duration::from_millis(job.millis) + PATIENCE;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break Some(status);
-        }
-        // A broker that has given up says why.
-        if Instant::now() > deadline || served.is_finished() && is_stuck(&mut child)? {
-            child.kill()?;
-            child.wait()?;
-            break None;
-        }
-        thread::sleep(Duration::from_millis(5));
-    };
-    let findings = served.join().map_err(|_| "the broker panicked")??;
-    let text = reader.join().map_err(|_| "the reader panicked")??;
-    if !status.is_some_and(|status| status.success()) {
-        return Err("the client failed".into());
+/// What runs have in common.
+pub(crate) struct World {
+    tls: Arc<ServerConfig>,
+    ca: String,
+    _dir: TempDir,
+    mosquitto: Option<Mosquitto>,
+}
+
+impl World {
+    /// Certificates, and a mosquitto if it `has_mosquitto` to be.
+    pub(crate) fn new(has_mosquitto: bool) -> Result<Self, Box<dyn Error>> {
+        let certificates = Certificates::new();
+        let dir = TempDir::new();
+        let ca = dir.write("ca.crt", certificates.ca.certificate.as_bytes());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = &certificates.server;
+        let tls = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from_pem_slice(
+                    server.certificate.as_bytes(),
+                )?],
+                PrivateKeyDer::from_pem_slice(server.key.as_bytes())?,
+            )?;
+        let mosquitto = has_mosquitto.then(|| {
+            // The number of messages is also the Receive Maximum that it announces.
+            Mosquitto::start(|_| {
+                "allow_anonymous true\nset_tcp_nodelay true\nmax_inflight_messages 1000\n\
+                 log_type none\nlog_type information\n"
+                    .to_owned()
+            })
+        });
+        Ok(Self {
+            tls: Arc::new(tls),
+            ca,
+            _dir: dir,
+            mosquitto: mosquitto.flatten(),
+        })
     }
-    let outcome: Outcome = serde_json::from_str(&text)?;
+
+    /// Whether there is who answers in this cell.
+    pub(crate) fn has(&self, cell: &Cell) -> bool {
+        cell.broker == Broker::Null || self.mosquitto.is_some()
+    }
+
+    /// Runs a client, and checks that it has done what it says.
+    pub(crate) fn run(
+        &self,
+        client: &Client,
+        cell: &Cell,
+        seconds: f64,
+    ) -> Result<Outcome, Box<dyn Error>> {
+        let (program, key) = client.program();
+        let mut job = Job {
+            client: key,
+            millis: (seconds * cell.times * 1000.0) as u64,
+            ca: self.ca.clone(),
+            ..cell.job.clone()
+        };
+        if let (Broker::Mosquitto, Some(mosquitto)) = (cell.broker, &self.mosquitto) {
+            job.port = mosquitto.address().port();
+            let outcome = spawn(program, &job, || false)?;
+            return at_least_one(outcome);
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        job.port = listener.local_addr()?.port();
+        let served: JoinHandle<std::io::Result<Findings>> = {
+            let (job, tls) = (job.clone(), Arc::clone(&self.tls));
+            thread::spawn(move || broker::serve(&listener, Some(&tls), &job))
+        };
+        let outcome = spawn(program, &job, || served.is_finished());
+        let findings = served.join().map_err(|_| "the broker panicked")?;
+        let (outcome, findings) = match (outcome, findings) {
+            (Ok(outcome), Ok(findings)) => (outcome, findings),
+            (Err(error), Ok(_)) => return Err(error),
+            (Ok(_), Err(error)) => return Err(error.into()),
+            (Err(client), Err(broker)) => return Err(format!("{client}; {broker}").into()),
+        };
+        check(&job, &outcome, &findings)?;
+        at_least_one(outcome)
+    }
+}
+
+fn at_least_one(outcome: Outcome) -> Result<Outcome, Box<dyn Error>> {
+    if outcome.messages == 0 {
+        return Err("no message".into());
+    }
+    Ok(outcome)
+}
+
+/// Compares what both sides say.
+fn check(job: &Job, outcome: &Outcome, findings: &Findings) -> Result<(), Box<dyn Error>> {
     let seen = match job.work {
-        Work::Publish => findings.published,
+        Work::Publish | Work::Latency => findings.published,
         Work::Receive => findings.delivered,
+        // It ends while messages are on their way.
+        Work::Slow => return Ok(()),
     };
     if outcome.messages != seen {
         return Err(format!("{} messages here, {seen} there", outcome.messages).into());
@@ -73,19 +127,48 @@ pub(crate) fn run(client: &Client, cell: &Cell, seconds: f64) -> Result<Outcome,
     if findings.left > 0 {
         return Err(format!("{} identifiers are left", findings.left).into());
     }
-    if outcome.messages == 0 {
-        return Err("no message".into());
-    }
-    Ok(outcome)
+    Ok(())
 }
 
-/// True if the process goes on for a second though there is no broker any more.
-fn is_stuck(child: &mut std::process::Child) -> std::io::Result<bool> {
-    for _ in 0..200 {
-        if child.try_wait()?.is_some() {
-            return Ok(false);
+/// Runs the program, for not much longer than it may, or than there is a broker.
+fn spawn(program: &str, job: &Job, is_alone: impl Fn() -> bool) -> Result<Outcome, Box<dyn Error>> {
+    let mut child = Command::new(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let text = serde_json::to_string(job)?;
+    let mut stdin = child.stdin.take().ok_or("no standard input")?;
+    stdin.write_all(text.as_bytes())?;
+    drop(stdin);
+    let mut stdout = child.stdout.take().ok_or("no standard output")?;
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).map(|_| text)
+    });
+    let deadline = Instant::now() + job.duration() + PATIENCE;
+    let mut alone = None;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        let now = Instant::now();
+        if is_alone() {
+            alone.get_or_insert(now + Duration::from_secs(1));
+        }
+        if now > deadline || alone.is_some_and(|alone| now > alone) {
+            end(&mut child)?;
+            return Err("the client does not end".into());
         }
         thread::sleep(Duration::from_millis(5));
+    };
+    let text = reader.join().map_err(|_| "the reader panicked")??;
+    if !status.success() {
+        return Err(format!("the client failed: {status}").into());
     }
-    Ok(true)
+    Ok(serde_json::from_str(&text)?)
+}
+
+fn end(child: &mut Child) -> std::io::Result<()> {
+    child.kill()?;
+    child.wait().map(drop)
 }

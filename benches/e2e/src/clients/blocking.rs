@@ -1,15 +1,16 @@
 //! `mqtt_client::blocking`.
 
 use std::error::Error;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use e2e::engine::{self, Seen};
 use e2e::job::{Job, Outcome, Work};
 use e2e::meter::Meter;
+use e2e::pace::{Latencies, Schedule};
 use e2e::{CLIENT_ID, END, READY, TOPIC};
 use mqtt_client::blocking::Client;
-use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, Stream, Version};
-use transport_tcp::TcpStream;
+use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, Stream, Version, net};
 
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -103,8 +104,41 @@ where
     client.core().publish(&Message::new(TOPIC, READY))?;
     while !seen.is_over {
         poll(client, None, seen, &expected)?;
+        if job.work == Work::Slow {
+            if meter.is_over() {
+                break;
+            }
+            thread::sleep(job.pause() * seen.take_news() as u32);
+        }
     }
     Ok(meter.stop(seen.received))
+}
+
+fn pace<S: Stream>(
+    client: &mut Client<'_, S>,
+    seen: &mut Seen,
+    job: &Job,
+) -> Result<Outcome, Box<dyn Error>>
+where
+    S::Error: 'static,
+{
+    let payload = job.payload();
+    let message = Message::new(TOPIC, &payload).qos(qos(job.qos));
+    let schedule = Schedule::start(job);
+    let mut latencies = Latencies::new(schedule, job);
+    let mut begun = 0;
+    while !latencies.is_done() {
+        let now = Instant::now();
+        while begun < schedule.messages && schedule.at(begun) <= now {
+            client.core().publish(&message)?;
+            begun += 1;
+        }
+        let next = (begun < schedule.messages)
+            .then(|| schedule.at(begun).saturating_duration_since(Instant::now()));
+        poll(client, next, seen, &[])?;
+        latencies.end_until(seen.published);
+    }
+    Ok(latencies.stop())
 }
 
 fn run(job: &Job) -> Result<Outcome, Box<dyn Error>> {
@@ -120,11 +154,8 @@ fn run(job: &Job) -> Result<Outcome, Box<dyn Error>> {
     let window = usize::from(job.window) * usize::from(job.qos.min(1));
     let tx = 64 * 1024 + window * (job.size + TOPIC.len() + 16) * 4 / 3;
     let mut storage = HeapStorage::new(64 * 1024, tx, job.window);
-    let mut options = transport_tcp::Options::default();
-    if let Some(nodelay) = job.nodelay {
-        options.nodelay = nodelay;
-    }
-    let stream = TcpStream::connect("127.0.0.1", job.port, &options)?;
+    let (endpoint, options) = e2e::ours::endpoint(job)?;
+    let stream = net::connect(&endpoint, &options)?;
     let mut client = Client::new(config, storage.split());
     client.connect(stream)?;
     let mut seen = Seen::default();
@@ -133,7 +164,8 @@ fn run(job: &Job) -> Result<Outcome, Box<dyn Error>> {
     }
     match job.work {
         Work::Publish => publish(&mut client, &mut seen, job),
-        Work::Receive => receive(&mut client, &mut seen, job),
+        Work::Receive | Work::Slow => receive(&mut client, &mut seen, job),
+        Work::Latency => pace(&mut client, &mut seen, job),
     }
 }
 

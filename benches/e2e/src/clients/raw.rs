@@ -1,18 +1,22 @@
 //! Bytes that were encoded before, and packets of known lengths: what loopback and the broker allow.
 
 use std::error::Error;
-use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
 use e2e::engine;
 use e2e::job::{Job, Outcome, Work};
 use e2e::meter::Meter;
+use e2e::pace::{Latencies, Schedule};
 use e2e::packets::{self, first};
+use e2e::socket::{self, Stream};
 use e2e::{END, READY};
 
 /// A line of packets.
 struct Raw {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    /// What is below it.
+    tcp: TcpStream,
     input: Box<[u8]>,
     /// How much of `input` is the beginning of a packet.
     tail: usize,
@@ -20,10 +24,10 @@ struct Raw {
 
 impl Raw {
     fn connect(job: &Job) -> Result<Self, Box<dyn Error>> {
-        let stream = TcpStream::connect(("127.0.0.1", job.port))?;
-        stream.set_nodelay(job.nodelay.unwrap_or(true))?;
+        let (stream, tcp) = socket::connect(job)?;
         let mut raw = Self {
             stream,
+            tcp,
             input: vec![0; 64 * 1024].into(),
             tail: 0,
         };
@@ -75,7 +79,7 @@ fn ring(n: u16, packet: impl Fn(u16) -> Vec<u8>) -> Vec<u8> {
 
 /// Writes `n` packets of a ring from the one behind `done` on.
 fn write_ring(
-    stream: &mut TcpStream,
+    stream: &mut dyn Stream,
     ring: &[u8],
     len: usize,
     done: u64,
@@ -110,7 +114,7 @@ fn publish(raw: &mut Raw, job: &Job) -> Result<Outcome, Box<dyn Error>> {
         }
         if !is_over {
             let room = u64::from(window) - (sent - done);
-            write_ring(&mut raw.stream, &messages, len, sent, room)?;
+            write_ring(raw.stream.as_mut(), &messages, len, sent, room)?;
             sent += room;
         }
         if job.qos == 0 {
@@ -126,7 +130,7 @@ fn publish(raw: &mut Raw, job: &Job) -> Result<Outcome, Box<dyn Error>> {
             }
             Ok(())
         })?;
-        write_ring(&mut raw.stream, &releases, 4, released, received)?;
+        write_ring(raw.stream.as_mut(), &releases, 4, released, received)?;
         released += received;
     }
     if job.qos == 0 {
@@ -179,12 +183,44 @@ fn receive(raw: &mut Raw, job: &Job) -> Result<Outcome, Box<dyn Error>> {
     Ok(meter.stop(received))
 }
 
+fn pace(raw: &mut Raw, job: &Job) -> Result<Outcome, Box<dyn Error>> {
+    let message = packets::publish(job.level, 1, 1, &job.payload());
+    let id = packets::id_offset(job.level, job.size, message.len());
+    let schedule = Schedule::start(job);
+    let mut latencies = Latencies::new(schedule, job);
+    let mut begun: u64 = 0;
+    let mut due = Vec::new();
+    while !latencies.is_done() {
+        let now = Instant::now();
+        due.clear();
+        while begun < schedule.messages && schedule.at(begun) <= now {
+            let at = due.len() + id;
+            due.extend_from_slice(&message);
+            due[at..at + 2].copy_from_slice(&((begun % 65_535) as u16 + 1).to_be_bytes());
+            begun += 1;
+        }
+        raw.stream.write_all(&due)?;
+        let next = (begun < schedule.messages).then(|| schedule.at(begun));
+        if engine::readable(&raw.tcp, next)? {
+            raw.read(|packet| match packet[0] {
+                first::PUBACK => {
+                    latencies.end();
+                    Ok(())
+                }
+                _ => Err("not an acknowledgement".into()),
+            })?;
+        }
+    }
+    Ok(latencies.stop())
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     engine::main(|job| {
         let mut raw = Raw::connect(job)?;
         match job.work {
             Work::Publish => publish(&mut raw, job),
-            Work::Receive => receive(&mut raw, job),
+            Work::Receive | Work::Slow => receive(&mut raw, job),
+            Work::Latency => pace(&mut raw, job),
         }
     })
 }

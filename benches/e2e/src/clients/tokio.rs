@@ -1,15 +1,18 @@
 //! `mqtt_client::tokio`, with its defaults but for the window.
 
 use std::error::Error;
+use std::thread;
 use std::time::Duration;
 
 use e2e::engine::{self, Seen};
 use e2e::job::{Job, Outcome, Work};
 use e2e::meter::Meter;
+use e2e::pace::{Latencies, Schedule};
 use e2e::{CLIENT_ID, END, READY, TOPIC};
-use mqtt_client::tokio::{Client, Options, Server};
+use mqtt_client::tokio::{Client, Gap, Options, Server};
 use mqtt_client::{Config, Message, QoS, Version};
-use transport_tcp::tokio::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 /// How many messages are published between two looks at the clock.
 const STRIDE: u64 = 32;
@@ -38,15 +41,54 @@ async fn publish(client: &Client, job: &Job, qos: QoS) -> Result<Outcome, Box<dy
 async fn receive(client: &Client, job: &Job, qos: QoS) -> Result<Outcome, Box<dyn Error>> {
     let expected = job.payload();
     let mut seen = Seen::default();
+    let mut missed = 0;
     let mut messages = client.subscribe(TOPIC, qos).await?;
     let meter = Meter::start(job);
     client.publish(&Message::new(TOPIC, READY)).await?;
     while !seen.is_over {
         let message = messages.recv().await.ok_or("the client is closed")?;
-        let message = message.map_err(|gap| gap.to_string())?;
-        seen.message(&message.payload, &expected)?;
+        match message {
+            Ok(message) => seen.message(&message.payload, &expected)?,
+            Err(Gap::Missed(n)) => missed += n,
+            Err(gap) => return Err(gap.to_string().into()),
+        }
+        if job.work == Work::Slow {
+            if meter.is_over() {
+                break;
+            }
+            sleep(job.pause()).await;
+        }
     }
-    Ok(meter.stop(seen.received))
+    let outcome = meter.stop(seen.received);
+    Ok(Outcome { missed, ..outcome })
+}
+
+/// A thread publishes, and a task waits for each message to be through.
+async fn pace(client: &Client, job: &Job, qos: QoS) -> Result<Outcome, Box<dyn Error>> {
+    let payload = job.payload();
+    let schedule = Schedule::start(job);
+    let mut latencies = Latencies::new(schedule, job);
+    let (sender, mut publications) = mpsc::unbounded_channel();
+    let client = client.clone();
+    let publisher = thread::spawn(move || {
+        let message = Message::new(TOPIC, &payload).qos(qos);
+        for n in 0.. {
+            if !schedule.wait(n) {
+                break;
+            }
+            let publication = client.try_publish(&message);
+            if sender.send(publication).is_err() {
+                break;
+            }
+        }
+    });
+    while let Some(publication) = publications.recv().await {
+        publication?.await?;
+        latencies.end();
+    }
+    let outcome = latencies.stop();
+    publisher.join().map_err(|_| "the publisher panicked")?;
+    Ok(outcome)
 }
 
 async fn run(job: &Job) -> Result<Outcome, Box<dyn Error>> {
@@ -60,34 +102,24 @@ async fn run(job: &Job) -> Result<Outcome, Box<dyn Error>> {
     };
     let mut options = Options::default();
     match job.work {
-        Work::Publish => {
+        Work::Publish | Work::Latency => {
             options.max_in_flight = job.window;
             // Room for a window of messages, at QoS 0 the default's.
             let window = usize::from(job.window) * usize::from(job.qos.min(1));
             options.transmit_buffer += window * (job.size + TOPIC.len() + 16) * 4 / 3;
         }
         // The server of 5.0 is told.
-        Work::Receive if job.level < 5 => options.receive_maximum = job.window,
-        Work::Receive => {}
+        Work::Receive | Work::Slow if job.level < 5 => options.receive_maximum = job.window,
+        Work::Receive | Work::Slow => {}
     }
-    let mut tcp = transport_tcp::Options::default();
-    if let Some(nodelay) = job.nodelay {
-        tcp.nodelay = nodelay;
-    }
-    let port = job.port;
-    let server = Server::new("null broker", move || {
-        let tcp = tcp.clone();
-        async move {
-            let stream = TcpStream::connect("127.0.0.1", port, &tcp).await?;
-            Ok::<_, transport_tcp::ConnectError>(stream.into_inner())
-        }
-    });
-    let client = Client::new(&config, [server], options)?;
+    let (endpoint, net) = e2e::ours::endpoint(job)?;
+    let client = Client::new(&config, [Server::at(endpoint, net)], options)?;
     client.connect().await?;
     let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(job.qos)];
     match job.work {
         Work::Publish => publish(&client, job, qos).await,
-        Work::Receive => receive(&client, job, qos).await,
+        Work::Receive | Work::Slow => receive(&client, job, qos).await,
+        Work::Latency => pace(&client, job, qos).await,
     }
 }
 

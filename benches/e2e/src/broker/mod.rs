@@ -1,13 +1,19 @@
 //! A broker that does nothing but answer, at once and in batches, and looks that nothing is wrong.
 
-use std::io::{self, ErrorKind, Read, Write};
+mod line;
+
+use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use line::Line;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::job::{Job, Work, payload};
+use rustls::ServerConfig;
+
+use crate::job::{Job, payload};
 use crate::packets::{self, first};
 use crate::{END, READY, TOPIC};
 
@@ -32,17 +38,22 @@ pub struct Findings {
 ///
 /// # Errors
 /// What the system says, and `InvalidData` with what the client did wrong.
-pub fn serve(listener: &TcpListener, job: &Job) -> io::Result<Findings> {
+pub fn serve(
+    listener: &TcpListener,
+    tls: Option<&Arc<ServerConfig>>,
+    job: &Job,
+) -> io::Result<Findings> {
     listener.set_nonblocking(true)?;
     wait(
         listener.as_fd(),
         PollFlags::POLLIN,
         Instant::now() + PATIENCE,
     )?;
-    let (stream, _) = listener.accept()?;
-    stream.set_nonblocking(true)?;
-    stream.set_nodelay(true)?;
-    Session::new(stream, job).run()
+    let (tcp, _) = listener.accept()?;
+    tcp.set_nonblocking(true)?;
+    tcp.set_nodelay(true)?;
+    let line = line::open(tcp.try_clone()?, job.transport, tls)?;
+    Session::new(line, tcp, job).run()
 }
 
 /// Waits until something can be done, and fails at the deadline.
@@ -71,7 +82,9 @@ enum Id {
 }
 
 struct Session<'a> {
-    stream: TcpStream,
+    line: Box<dyn Line>,
+    /// What is below it.
+    tcp: TcpStream,
     job: &'a Job,
     input: Box<[u8]>,
     tail: usize,
@@ -104,10 +117,11 @@ struct Outbox {
 }
 
 impl<'a> Session<'a> {
-    fn new(stream: TcpStream, job: &'a Job) -> Self {
+    fn new(line: Box<dyn Line>, tcp: TcpStream, job: &'a Job) -> Self {
         let message = packets::publish(job.level, job.qos, 1, &payload(job.size));
         Self {
-            stream,
+            line,
+            tcp,
             job,
             input: vec![0; 256 * 1024].into(),
             tail: 0,
@@ -135,7 +149,7 @@ impl<'a> Session<'a> {
         while !self.is_over {
             self.fill();
             let is_blocked = !self.flush()?;
-            let n = match self.stream.read(&mut self.input[self.tail..]) {
+            let n = match self.line.read(&mut self.input[self.tail..]) {
                 Ok(0) => break,
                 Ok(n) => n,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -145,11 +159,11 @@ impl<'a> Session<'a> {
                     } else if self.may_send() {
                         continue;
                     }
-                    wait(self.stream.as_fd(), flags, Instant::now() + PATIENCE)?;
+                    wait(self.tcp.as_fd(), flags, Instant::now() + PATIENCE)?;
                     continue;
                 }
                 // A client that is done need not say goodbye.
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                Err(error) if is_gone(&error) => break,
                 Err(error) => return Err(error),
             };
             self.tail += n;
@@ -163,25 +177,23 @@ impl<'a> Session<'a> {
     /// True if everything was written.
     fn flush(&mut self) -> io::Result<bool> {
         while self.written < self.output.len() {
-            match self.stream.write(&self.output[self.written..]) {
+            match self.line.write(&self.output[self.written..]) {
                 Ok(n) => {
                     self.written += n;
                     self.batch += 1;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
-                    ) =>
-                {
-                    break;
-                }
+                Err(error) if is_gone(&error) => break,
                 Err(error) => return Err(error),
             }
         }
         self.output.clear();
         self.written = 0;
+        match self.line.flush() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if !is_gone(&error) => return Err(error),
+            _ => {}
+        }
         Ok(true)
     }
 
@@ -301,7 +313,7 @@ impl<'a> Session<'a> {
         let id = if qos > 0 { id(rest)? } else { 0 };
         if rest.len() == overhead + self.job.size && qos == self.job.qos {
             self.findings.published += 1;
-        } else if rest.ends_with(READY) && self.job.work == Work::Receive {
+        } else if rest.ends_with(READY) && self.job.is_receiving() {
             self.outbox.until = Some(Instant::now() + Duration::from_millis(self.job.millis));
         } else if !rest.ends_with(END) {
             return Err(wrong("a message that nobody asked for"));
@@ -339,6 +351,14 @@ impl<'a> Session<'a> {
         self.findings.delivered += 1;
         Ok(())
     }
+}
+
+/// True if the client has ended without a goodbye, as it may.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
+    )
 }
 
 fn id(bytes: &[u8]) -> io::Result<u16> {
