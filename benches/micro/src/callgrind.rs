@@ -61,7 +61,7 @@ fn count_in(folder: &Path, selected: &[usize]) -> io::Result<Vec<f64>> {
                 .and_then(|sum| sum.trim().parse().ok())
                 .ok_or_else(|| io::Error::other("valgrind has written no sum"))?;
             let bench = &benches[index];
-            Ok(sum as f64 / (repetitions(bench) * bench.per_run) as f64)
+            Ok(sum as f64 / (repetitions(bench) as f64 * bench.per_run))
         })
         .collect()
 }
@@ -91,7 +91,7 @@ pub fn within() -> bool {
 
 /// More for small ones: what is not the operation itself, and what happens now and then, is shared.
 fn repetitions(bench: &Bench) -> u64 {
-    (100_000 / (bench.weight * bench.per_run)).clamp(1, 100)
+    (100_000.0 / (bench.weight as f64 * bench.per_run)).clamp(1.0, 100.0) as u64
 }
 
 /// What is counted.

@@ -23,7 +23,9 @@ const SLACK: f64 = 4.0;
 /// decoding, where nothing must depend on the payload; and windows that show a search, if there is one.
 fn is_guarded(bench: &Bench) -> bool {
     let is_short = !bench.case.contains("KiB") && !bench.case.contains("MiB");
-    bench.client == OURS && (is_short || bench.case.starts_with("decode")) && bench.per_run <= 1024
+    bench.client == OURS
+        && (is_short || bench.case.starts_with("decode"))
+        && bench.per_run <= 1024.0
 }
 
 fn counts() -> io::Result<BTreeMap<String, f64>> {

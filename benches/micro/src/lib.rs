@@ -12,6 +12,7 @@ pub mod callgrind;
 pub mod codec;
 pub mod engine;
 pub mod guard;
+pub mod hostile;
 pub mod packet;
 
 /// This client.
@@ -59,7 +60,7 @@ use peer;
 
 /// An operation that can be had.
 pub struct Bench {
-    /// `codec` or `engine`.
+    /// `codec`, `engine` or `hostile`.
     pub table: &'static str,
     /// What is to be done, such as `encode PUBACK, 5.0`.
     pub case: String,
@@ -69,8 +70,8 @@ pub struct Bench {
     pub client: &'static str,
     /// About how many instructions it has, to choose how often to repeat it.
     pub weight: u64,
-    /// How many messages are in a repetition. What is measured is told for one.
-    pub per_run: u64,
+    /// How many packets, messages or 1,000 bytes are in a repetition. What is measured is told for one.
+    pub per_run: f64,
     build: Box<dyn Fn() -> Operation>,
 }
 
@@ -131,6 +132,7 @@ impl Operation {
 pub fn benches() -> Vec<Bench> {
     let mut all = codec::benches();
     all.extend(engine::benches());
+    all.extend(hostile::benches());
     all
 }
 
@@ -140,7 +142,7 @@ mod tests {
     #[test]
     fn every_operation_has_the_right_result() {
         for bench in super::benches() {
-            if bench.per_run <= 1024 {
+            if bench.per_run <= 1024.0 {
                 bench.build().run(1);
             }
         }

@@ -226,7 +226,7 @@ impl Row {
             version,
             client,
             weight,
-            per_run: 1,
+            per_run: 1.0,
             build,
         });
     }

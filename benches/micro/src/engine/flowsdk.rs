@@ -38,6 +38,9 @@ impl Flowsdk {
 }
 
 impl Engine for Flowsdk {
+    /// Each acknowledgement goes through a list of all messages in flight: a wave of 65,535 takes minutes.
+    const MAX_WINDOW: u16 = 1024;
+
     fn publish(&mut self, qos: u8, topic: &str, payload: &[u8], _: &mut Server) {
         let command = PublishCommand::simple(topic, payload.to_vec(), qos, false);
         self.0.publish_at(command, NOW).expect("there is room");

@@ -27,6 +27,9 @@ pub trait Engine: 'static {
     /// False if what is sent again does not say so.
     const SETS_DUP: bool = true;
 
+    /// The largest window of messages to be sent with which it comes to an end in a reasonable time.
+    const MAX_WINDOW: u16 = u16::MAX;
+
     /// Takes a message to be published. May give its bytes to the server at once.
     fn publish(&mut self, qos: u8, topic: &str, payload: &[u8], server: &mut Server);
 
@@ -324,8 +327,12 @@ fn add(all: &mut Vec<Bench>, task: Task, qos: u8, version: Version, len: usize, 
     };
     let row = Row {
         case: format!(
-            "{name} QoS {qos}, {version}, {}, window {window}",
-            size(len)
+            "{name} QoS {qos}, {version}, {}, window {}",
+            size(len),
+            match window {
+                0..1000 => window.to_string(),
+                _ => format!("{},{:03}", window / 1000, window % 1000),
+            }
         ),
         task,
         qos,
@@ -374,6 +381,9 @@ impl Row {
             setup,
             ..
         } = *self;
+        if task != Task::Receive && setup.window > E::MAX_WINDOW {
+            return;
+        }
         let window = usize::from(setup.window);
         all.push(Bench {
             table: "engine",
@@ -381,7 +391,7 @@ impl Row {
             version: setup.version,
             client,
             weight: 1000,
-            per_run: window as u64,
+            per_run: setup.window.into(),
             build: Box::new(move || {
                 let engine = new(setup);
                 match task {

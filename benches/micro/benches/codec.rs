@@ -1,0 +1,7 @@
+//! How long codecs take, ours and others'.
+
+mod time;
+
+fn main() {
+    time::run("codec");
+}
