@@ -332,17 +332,19 @@ impl Ledger {
 
     /// A later message has arrived, and this one has not.
     fn judge(&mut self, missing: Name, pending: Pending, later: Pending) {
+        // A broker that forgets may lose what it had before.
+        let is_forgotten = self.is_forgetful
+            && pending.session != 0
+            && (pending.session < self.session || !pending.is_wanted);
         if missing.qos == 0 {
             // What comes on a later connection, the broker has kept, and it need not.
-            if [pending.connection, later.connection] == [self.connection; 2] {
+            let is_one = [pending.connection, later.connection] == [self.connection; 2];
+            if is_one && !is_forgotten {
                 self.problem(format!("{missing} is lost, and the connection was not"));
             }
             self.sums.dropped += 1;
             return;
         }
-        let is_forgotten = self.is_forgetful
-            && pending.session != 0
-            && (pending.session < later.session || !pending.is_wanted);
         if pending.is_lost || is_forgotten {
             self.sums.forgotten += 1;
         } else if pending.is_spoilt {
