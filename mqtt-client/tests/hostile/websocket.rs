@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mqtt_client::Version;
 use testkit::machine::PATIENCE;
@@ -45,9 +45,10 @@ fn agreed(stream: TcpStream) -> TcpStream {
     stream
 }
 
-/// Sends this until the client leaves, and reads nothing.
+/// Sends this until the client leaves or should have, and reads nothing.
 fn flood(stream: &mut TcpStream, frames: &[u8]) {
-    while stream.write_all(frames).is_ok() {}
+    let end = Instant::now() + Duration::from_secs(15);
+    while Instant::now() < end && stream.write_all(frames).is_ok() {}
 }
 
 const JOB: Job = Job {

@@ -10,6 +10,7 @@ mod conformance_handshake;
 mod conformance_messages;
 mod connect;
 mod corners;
+mod errors;
 mod expiry;
 mod hostile;
 mod journal;
