@@ -29,6 +29,8 @@ const LAST: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(20);
 /// How long the memory is left alone between two looks.
 const LOOK: Duration = Duration::from_millis(250);
+/// The longest time without a connection that is told apart from longer ones, in milliseconds.
+const HOUR: u64 = 3_600_000;
 /// So many looks at memory are kept.
 const LOOKS: usize = 4096;
 /// How long it is between two lines of progress.
@@ -162,7 +164,7 @@ impl World {
         }
         let mut outcome = Outcome {
             ledgers,
-            recoveries: Histogram::new(2).map_err(io::Error::other)?,
+            recoveries: Histogram::new_with_bounds(1, HOUR, 2).map_err(io::Error::other)?,
             restarts: BTreeMap::new(),
             heap: Vec::with_capacity(LOOKS),
             looks: 0,
