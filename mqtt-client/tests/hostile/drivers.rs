@@ -1,5 +1,6 @@
 //! Each driver with an application that takes what comes, and what that costs.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -7,7 +8,9 @@ use std::{fs, thread};
 use mqtt_client::net::{self, Options};
 use mqtt_client::uri::Endpoint;
 use mqtt_client::{Config, Event, Filter, HeapStorage, QoS, Version};
+use testkit::Certificates;
 use tokio::time::{sleep, timeout};
+use transport_tls::{Connector, Roots, Source};
 
 use crate::HEAP;
 
@@ -51,6 +54,20 @@ impl Job {
     }
 }
 
+/// Those of servers; clients trust the authority.
+pub(crate) static CERTIFICATES: LazyLock<Certificates> = LazyLock::new(Certificates::new);
+
+fn options() -> Options {
+    let tls = transport_tls::Options {
+        roots: Roots::Only(vec![Source::Der(CERTIFICATES.ca.certificate_der.clone())]),
+        ..transport_tls::Options::default()
+    };
+    Options {
+        tls: Some(Connector::new(&tls).unwrap()),
+        ..Options::default()
+    }
+}
+
 /// What a client says when it stays to the end.
 pub(crate) const STAYED: &str = "still connected";
 
@@ -81,7 +98,7 @@ pub(crate) const DRIVERS: [(&str, Run); 3] = [
 
 /// Runs a driver, to a server at this port. What the test and the server allocate meanwhile counts.
 pub(crate) fn run(run: Run, port: u16, job: Job) -> Seen {
-    let endpoint = format!("{}://127.0.0.1:{port}", job.scheme)
+    let endpoint = format!("{}://localhost:{port}", job.scheme)
         .parse()
         .unwrap();
     let mut seen = Seen {
@@ -136,7 +153,7 @@ fn processor_time() -> Duration {
 fn blocking(endpoint: &Endpoint, job: Job, seen: &mut Seen) {
     use mqtt_client::blocking::Client;
 
-    let stream = match net::connect(endpoint, &Options::default()) {
+    let stream = match net::connect(endpoint, &options()) {
         Ok(stream) => stream,
         Err(error) => return seen.said = error.to_string(),
     };
@@ -182,7 +199,7 @@ fn on_tokio(endpoint: &Endpoint, job: Job, seen: &mut Seen) {
     use mqtt_client::tokio::{Client, Options, Server, Status};
 
     runtime().block_on(async {
-        let server = Server::at(endpoint.clone(), net::Options::default());
+        let server = Server::at(endpoint.clone(), options());
         let options = Options {
             receive_maximum: 4,
             ..Options::default()
@@ -280,6 +297,18 @@ fn embedded(endpoint: &Endpoint, job: Job, seen: &mut Seen) {
         let mut tcp = tcp.unwrap();
         let (reader, writer) = tcp.split();
         if job.scheme == "mqtt" {
+            return exchange(reader, writer, job, seen).await;
+        }
+        if job.scheme == "mqtts" {
+            let authorities = [&*CERTIFICATES.ca.certificate_der];
+            let config = transport_tls::embedded::Config::new("localhost", &authorities);
+            let (mut rx, mut tx) = (vec![0; 16_640], vec![0; 4096]);
+            let mut link = transport_tls::embedded::Link::new(reader, writer, &mut rx, &mut tx);
+            let mut stream = match link.connect(&config, rand_core::OsRng).await {
+                Ok(stream) => stream,
+                Err(error) => return seen.said = error.to_string(),
+            };
+            let (reader, writer) = stream.split();
             return exchange(reader, writer, job, seen).await;
         }
         let request = transport_ws::Request {

@@ -11,6 +11,7 @@ mod drivers;
 mod floods;
 mod moments;
 mod server;
+mod tls;
 mod trickles;
 mod websocket;
 

@@ -8,7 +8,7 @@ use crate::drivers::{DRIVERS, Job, Seen, run};
 use crate::server::{Peer, serve};
 
 /// How long the last words of a client may take: a second to say them, and a second for the server.
-const LAST_WORDS: Duration = Duration::from_secs(4);
+const LAST_WORDS: Duration = Duration::from_secs(8);
 
 /// More memory than this is not needed for any of it.
 const MEMORY: usize = 2 * 1024 * 1024;

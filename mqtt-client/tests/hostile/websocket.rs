@@ -71,7 +71,7 @@ fn an_answer_whose_headers_never_end() {
         let what = format!("{name}, {seen:?}");
         assert!(seen.said.contains("too long"), "{what}");
         assert!(seen.memory < MEMORY, "{what}");
-        assert!(seen.time < Duration::from_secs(2), "{what}");
+        assert!(seen.time < Duration::from_secs(5), "{what}");
     }
 }
 
@@ -84,7 +84,7 @@ fn an_answer_of_one_line_that_never_ends() {
         let what = format!("{name}, {seen:?}");
         assert!(!seen.said.is_empty(), "{what}");
         assert!(seen.memory < MEMORY, "{what}");
-        assert!(seen.time < Duration::from_secs(2), "{what}");
+        assert!(seen.time < Duration::from_secs(5), "{what}");
     }
 }
 
