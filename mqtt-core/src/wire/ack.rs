@@ -1,6 +1,7 @@
-use super::frame::Body;
+use super::frame::{Body, encode, encode_bytes};
 use super::property::{Place, properties, put_properties};
 use super::reader::Reader;
+use super::scan::WIDE;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketId, PacketType, Properties, ReasonCode, Version};
 
@@ -27,11 +28,18 @@ impl<'a> Ack<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn decode(
         packet: PacketType,
         body: &'a [u8],
         version: Version,
     ) -> Result<Self, DecodeError> {
+        // Nearly all of them.
+        if let (true, [high, low]) = (WIDE, body) {
+            if let Some(id) = PacketId::new(u16::from_be_bytes([*high, *low])) {
+                return Ok(Self::new(id));
+            }
+        }
         let mut r = Reader::new(body, version);
         let packet_id = r.packet_id();
         let (code, properties) = code_and_properties(&mut r, packet, Place::Ack);
@@ -44,11 +52,26 @@ impl<'a> Ack<'a> {
     }
 }
 
+impl AckKind<'_> {
+    /// Writes it to the front of `buffer` and returns its length.
+    #[inline]
+    pub(super) fn encode(&self, version: Version, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        let Self(packet, ack) = self;
+        // Nearly all of them.
+        if WIDE && ack.code == ReasonCode::Success && ack.properties.is_empty() {
+            let [high, low] = ack.packet_id.get().to_be_bytes();
+            return encode_bytes([packet.first_byte(), 2, high, low], buffer);
+        }
+        encode(self, version, buffer)
+    }
+}
+
 /// Which of the four packets an [`Ack`] is.
 #[derive(Clone, Copy)]
-pub(crate) struct AckKind<'a>(pub(crate) PacketType, pub(crate) Ack<'a>);
+pub(crate) struct AckKind<'a>(pub(crate) PacketType, pub(crate) &'a Ack<'a>);
 
 impl Body for AckKind<'_> {
+    #[inline]
     fn first_byte(&self) -> u8 {
         self.0.first_byte()
     }

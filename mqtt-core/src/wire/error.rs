@@ -1,8 +1,6 @@
 use core::fmt;
 
-use nom::error::{ErrorKind, ParseError};
-
-use super::ReasonCode;
+use super::{ReasonCode, TopicError};
 
 /// Why received bytes are not a packet.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -65,6 +63,13 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    pub(super) const fn of_topic_name(error: TopicError) -> Self {
+        match error {
+            TopicError::NulCharacter => Self::NulCharacter,
+            _ => Self::TopicName,
+        }
+    }
+
     /// The reason code for the DISCONNECT, or CONNACK, that answers such bytes.
     #[must_use]
     pub const fn reason_code(self) -> ReasonCode {
@@ -117,17 +122,6 @@ impl fmt::Display for DecodeError {
 }
 
 impl core::error::Error for DecodeError {}
-
-/// Readers read whole packets, so what nom itself reports is always a field that runs out of bytes.
-impl<'i> ParseError<&'i [u8]> for DecodeError {
-    fn from_error_kind(_: &'i [u8], _: ErrorKind) -> Self {
-        Self::Truncated
-    }
-
-    fn append(_: &'i [u8], _: ErrorKind, first: Self) -> Self {
-        first
-    }
-}
 
 /// Why a packet cannot be written. Nothing was written.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

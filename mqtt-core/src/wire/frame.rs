@@ -1,6 +1,7 @@
 use core::fmt;
 
 use super::reader::{var_int_len, var_int_prefix};
+use super::scan::WIDE;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, Version};
 
@@ -45,6 +46,7 @@ pub enum PacketType {
 }
 
 impl PacketType {
+    #[inline]
     const fn from_u8(value: u8) -> Option<Self> {
         Some(match value {
             1 => Self::Connect,
@@ -67,15 +69,17 @@ impl PacketType {
     }
 
     /// The first byte of a packet of this type, with the flags that the standard fixes.
+    #[inline]
     pub(crate) const fn first_byte(self) -> u8 {
         (self as u8) << 4 | self.fixed_flags()
     }
 
+    #[inline]
     const fn fixed_flags(self) -> u8 {
-        match self {
-            Self::PubRel | Self::Subscribe | Self::Unsubscribe => 0b0010,
-            _ => 0,
-        }
+        const HAVE_FLAGS: u32 = 1 << PacketType::PubRel as u8
+            | 1 << PacketType::Subscribe as u8
+            | 1 << PacketType::Unsubscribe as u8;
+        (HAVE_FLAGS >> self as u8 & 1) as u8 * 0b0010
     }
 }
 
@@ -121,6 +125,7 @@ impl FixedHeader {
     /// # Errors
     /// For a type that the version lacks, flags that the type does not allow
     /// `[MQTT-2.1.3-1]`, and a Remaining Length that is not one.
+    #[inline]
     pub fn decode(input: &[u8], version: Version) -> Result<Option<Self>, DecodeError> {
         let Some((&first, rest)) = input.split_first() else {
             return Ok(None);
@@ -142,13 +147,10 @@ impl FixedHeader {
                 return Err(DecodeError::Flags);
             }
         }
-        let Some(remaining) = var_int_prefix(rest) else {
-            return Ok(None);
+        let (remaining, len) = match var_int_prefix(rest, version) {
+            Err(DecodeError::Truncated) => return Ok(None),
+            read => read?,
         };
-        let (remaining, len) = remaining?;
-        if version.is_v5() && len != var_int_len(remaining) {
-            return Err(DecodeError::VariableByteInteger);
-        }
         Ok(Some(Self {
             packet_type,
             flags,
@@ -166,9 +168,9 @@ impl FixedHeader {
 
 /// The length of the whole packet at the front of `packets`, which this crate has encoded.
 pub(crate) fn packet_len(packets: &[u8]) -> usize {
-    match packets.get(1..).and_then(var_int_prefix) {
-        Some(Ok((remaining, len))) => 1 + len + remaining as usize,
-        _ => packets.len(),
+    match var_int_prefix(packets.get(1..).unwrap_or_default(), Version::NEWEST) {
+        Ok((remaining, len)) => 1 + len + remaining as usize,
+        Err(_) => packets.len(),
     }
 }
 
@@ -176,10 +178,24 @@ pub(crate) fn packet_len(packets: &[u8]) -> usize {
 pub(crate) trait Body {
     fn first_byte(&self) -> u8;
     fn put(&self, out: &mut Writer<'_>);
+
+    /// The length of the body if it has the plain form of a hot packet and can be written.
+    #[inline]
+    fn plain_len(&self, _: Version) -> Option<usize> {
+        None
+    }
+
+    /// Writes what [`put`](Self::put) writes, if this is the plain form of a hot packet. True if it
+    /// is, and `body` as long as [`plain_len`](Self::plain_len) says.
+    #[inline]
+    fn put_plain(&self, _: Version, _: &mut [u8]) -> bool {
+        false
+    }
 }
 
 /// A packet that is its fixed header alone: PINGREQ or PINGRESP.
 impl Body for PacketType {
+    #[inline]
     fn first_byte(&self) -> u8 {
         Self::first_byte(*self)
     }
@@ -189,9 +205,25 @@ impl Body for PacketType {
 
 /// The length of the whole packet, or why it cannot be written.
 pub(crate) fn encoded_len(packet: &dyn Body, version: Version) -> Result<usize, EncodeError> {
-    let mut count = Writer::count(version);
-    packet.put(&mut count);
-    match u32::try_from(count.finish()?) {
+    len_of(packet, version)
+}
+
+#[inline]
+fn len_of(packet: &(impl Body + ?Sized), version: Version) -> Result<usize, EncodeError> {
+    let plain_len = if WIDE {
+        packet.plain_len(version)
+    } else {
+        None
+    };
+    let len = match plain_len {
+        Some(len) => len,
+        None => {
+            let mut count = Writer::count(version);
+            packet.put(&mut count);
+            count.finish()?
+        }
+    };
+    match u32::try_from(len) {
         Ok(remaining) if remaining <= MAX_REMAINING_LENGTH => {
             Ok(1 + var_int_len(remaining) + remaining as usize)
         }
@@ -201,6 +233,11 @@ pub(crate) fn encoded_len(packet: &dyn Body, version: Version) -> Result<usize, 
 
 /// Writes `packet` to all of `buffer`, which is as long as [`encoded_len`] says.
 pub(crate) fn write(packet: &dyn Body, version: Version, buffer: &mut [u8]) {
+    write_to(packet, version, buffer);
+}
+
+#[inline]
+fn write_to(packet: &(impl Body + ?Sized), version: Version, buffer: &mut [u8]) {
     let header_len = match buffer.len() {
         ..=0x81 => 2,
         0x82..=0x4002 => 3,
@@ -208,10 +245,41 @@ pub(crate) fn write(packet: &dyn Body, version: Version, buffer: &mut [u8]) {
         _ => 5,
     };
     let remaining = buffer.len().saturating_sub(header_len);
+    if let (true, Some((header, body))) = (WIDE, buffer.split_at_mut_checked(header_len)) {
+        if packet.put_plain(version, body) {
+            return put_header(packet.first_byte(), remaining, header);
+        }
+    }
     let mut out = Writer::fill(version, buffer);
     out.u8(packet.first_byte());
     out.var_int(u32::try_from(remaining).unwrap_or_default());
     packet.put(&mut out);
+}
+
+/// Writes a fixed header that fills `header`.
+#[inline]
+fn put_header(first: u8, remaining: usize, header: &mut [u8]) {
+    let [low, ..] = remaining.to_le_bytes();
+    if let [type_and_flags, len] = header {
+        (*type_and_flags, *len) = (first, low);
+    } else {
+        let mut out = Writer::fill(Version::NEWEST, header);
+        out.u8(first);
+        out.var_int(u32::try_from(remaining).unwrap_or_default());
+    }
+}
+
+/// Writes the bytes of a short packet to the front of `buffer` and returns their number.
+#[inline]
+pub(super) fn encode_bytes<const N: usize>(
+    packet: [u8; N],
+    buffer: &mut [u8],
+) -> Result<usize, EncodeError> {
+    let place = buffer
+        .first_chunk_mut()
+        .ok_or(EncodeError::BufferTooSmall)?;
+    *place = packet;
+    Ok(N)
 }
 
 /// Writes `packet` to the front of `buffer` and returns its length.
@@ -220,8 +288,131 @@ pub(super) fn encode(
     version: Version,
     buffer: &mut [u8],
 ) -> Result<usize, EncodeError> {
-    let len = encoded_len(packet, version)?;
+    encode_here(packet, version, buffer)
+}
+
+/// [`encode`] with code of its own for the type of the packet, where there is room for that.
+#[inline]
+pub(super) fn encode_hot(
+    packet: &impl Body,
+    version: Version,
+    buffer: &mut [u8],
+) -> Result<usize, EncodeError> {
+    if WIDE {
+        encode_here(packet, version, buffer)
+    } else {
+        encode(packet, version, buffer)
+    }
+}
+
+#[inline]
+fn encode_here(
+    packet: &(impl Body + ?Sized),
+    version: Version,
+    buffer: &mut [u8],
+) -> Result<usize, EncodeError> {
+    let len = len_of(packet, version)?;
     let buffer = buffer.get_mut(..len).ok_or(EncodeError::BufferTooSmall)?;
-    write(packet, version, buffer);
+    write_to(packet, version, buffer);
     Ok(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ack::AckKind;
+    use super::super::{Ack, Packet, PacketId, Publish, QoS};
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::NEWEST];
+
+    /// The packet by its description alone, both passes.
+    fn described(packet: &dyn Body, version: Version) -> Result<Vec<u8>, EncodeError> {
+        let mut count = Writer::count(version);
+        packet.put(&mut count);
+        let remaining = u32::try_from(count.finish()?).unwrap();
+        let mut bytes = vec![0; 1 + var_int_len(remaining) + remaining as usize];
+        let mut out = Writer::fill(version, &mut bytes);
+        out.u8(packet.first_byte());
+        out.var_int(remaining);
+        packet.put(&mut out);
+        Ok(bytes)
+    }
+
+    /// What is written in one go is what the description says, in all ways to have it written.
+    fn check(packet: &Packet<'_>, body: &dyn Body, version: Version) -> Result<(), TestCaseError> {
+        let expected = described(body, version);
+        let len = expected.as_ref().map(Vec::len).map_err(|error| *error);
+        prop_assert_eq!(encoded_len(body, version), len);
+        prop_assert_eq!(packet.encoded_len(version), len);
+        let mut buffer = vec![0xEE; len.unwrap_or(70_000) + 3];
+        prop_assert_eq!(packet.encode(version, &mut buffer), len);
+        let (written, after) = buffer.split_at(len.unwrap_or(0));
+        prop_assert!(after.iter().all(|byte| *byte == 0xEE));
+        if let Ok(expected) = &expected {
+            prop_assert_eq!(written, expected);
+            let mut place = vec![0xEE; expected.len()];
+            write(body, version, &mut place);
+            prop_assert_eq!(&place, expected);
+            let short = place.len() - 1;
+            let refused = packet.encode(version, &mut place[..short]);
+            prop_assert_eq!(refused, Err(EncodeError::BufferTooSmall));
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn publish_in_one_go(
+            topic in prop_oneof![
+                4 => "[a-z/ü]{0,40}",
+                1 => "[a-z+#\0]{0,40}",
+                1 => (65_530..65_540_usize).prop_map(|len| "t".repeat(len)),
+            ],
+            payload in prop_oneof![
+                30 => 0..300_usize,
+                10 => 16_000..17_000_usize,
+                1 => 2_097_100..2_097_200_usize,
+            ],
+            (dup, retain, qos) in (any::<bool>(), any::<bool>(), 0..3_u8),
+            id in any::<u16>(),
+        ) {
+            let payload = vec![7; payload];
+            let publish = Publish {
+                dup,
+                qos: QoS::from_u8(qos).unwrap(),
+                retain,
+                packet_id: PacketId::new(id).filter(|_| id % 7 == 0 || qos > 0),
+                ..Publish::new(&topic, &payload)
+            };
+            for version in VERSIONS {
+                check(&publish.into(), &publish, version)?;
+            }
+        }
+
+        #[test]
+        fn acknowledgements_in_one_go(id in 1..=u16::MAX, code in any::<u8>(), kind in 0..4_usize) {
+            let mut ack = Ack::new(PacketId::new(id).unwrap());
+            for code in [0, code] {
+                ack.code = super::super::ReasonCode::from_u8(code).unwrap_or(ack.code);
+                let (packet, packet_type) = [
+                    (Packet::PubAck(ack), PacketType::PubAck),
+                    (Packet::PubRec(ack), PacketType::PubRec),
+                    (Packet::PubRel(ack), PacketType::PubRel),
+                    (Packet::PubComp(ack), PacketType::PubComp),
+                ][kind];
+                for version in VERSIONS {
+                    check(&packet, &AckKind(packet_type, &ack), version)?;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pings_in_one_go() {
+        check(&Packet::PingReq, &PacketType::PingReq, Version::V311).unwrap();
+        check(&Packet::PingResp, &PacketType::PingResp, Version::V311).unwrap();
+    }
 }

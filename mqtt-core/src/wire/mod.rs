@@ -37,7 +37,7 @@ mod property;
 mod publish;
 mod reader;
 mod reason;
-
+mod scan;
 mod stored;
 mod subscribe;
 mod topic;

@@ -1,5 +1,5 @@
 use super::ack::AckKind;
-use super::frame::{Body, encode, encoded_len};
+use super::frame::{Body, encode, encode_bytes, encode_hot, encoded_len};
 use super::writer::Writer;
 use super::{
     Ack, Auth, ConnAck, Connect, DecodeError, Disconnect, EncodeError, FixedHeader, PacketType,
@@ -56,19 +56,34 @@ impl<'a> Packet<'a> {
         let Some(body) = input.get(header.len..header.packet_len()) else {
             return Ok(None);
         };
-        Ok(Some((
-            Self::decode_body(&header, body, version)?,
-            header.packet_len(),
-        )))
+        let len = header.packet_len();
+        let packet = header.packet_type;
+        match packet {
+            PacketType::Publish => {
+                let publish = Publish::read(header.flags, body, version)?;
+                Ok(Some((Self::Publish(publish), len)))
+            }
+            PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
+                let ack = Ack::decode(packet, body, version)?;
+                let packet = match packet {
+                    PacketType::PubAck => Self::PubAck(ack),
+                    PacketType::PubRec => Self::PubRec(ack),
+                    PacketType::PubRel => Self::PubRel(ack),
+                    _ => Self::PubComp(ack),
+                };
+                Ok(Some((packet, len)))
+            }
+            PacketType::PingResp if body.is_empty() => Ok(Some((Self::PingResp, len))),
+            _ => Ok(Some((Self::decode_body(&header, body, version)?, len))),
+        }
     }
 
-    /// Reads what follows the fixed header of one packet.
-    pub(crate) fn decode_body(
+    /// What follows the fixed header of a packet that is not hot.
+    fn decode_body(
         header: &FixedHeader,
         body: &'a [u8],
         version: Version,
     ) -> Result<Self, DecodeError> {
-        let ack = || Ack::decode(header.packet_type, body, version);
         let empty = |packet| {
             if body.is_empty() {
                 Ok(packet)
@@ -79,11 +94,6 @@ impl<'a> Packet<'a> {
         Ok(match header.packet_type {
             PacketType::Connect => Self::Connect(Connect::decode(body)?),
             PacketType::ConnAck => Self::ConnAck(ConnAck::decode(body, version)?),
-            PacketType::Publish => Self::Publish(Publish::decode(header.flags, body, version)?),
-            PacketType::PubAck => Self::PubAck(ack()?),
-            PacketType::PubRec => Self::PubRec(ack()?),
-            PacketType::PubRel => Self::PubRel(ack()?),
-            PacketType::PubComp => Self::PubComp(ack()?),
             PacketType::Subscribe => Self::Subscribe(Subscribe::decode(body, version)?),
             PacketType::SubAck => Self::SubAck(SubAck::decode(body, version)?),
             PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::decode(body, version)?),
@@ -92,6 +102,11 @@ impl<'a> Packet<'a> {
             PacketType::PingResp => empty(Self::PingResp)?,
             PacketType::Disconnect => Self::Disconnect(Disconnect::decode(body, version)?),
             PacketType::Auth => Self::Auth(Auth::decode(body, version)?),
+            PacketType::Publish
+            | PacketType::PubAck
+            | PacketType::PubRec
+            | PacketType::PubRel
+            | PacketType::PubComp => return Err(DecodeError::PacketType),
         })
     }
 
@@ -110,8 +125,17 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// If the packet cannot be written in this version, or `buffer` is shorter than
     /// [`encoded_len`](Self::encoded_len). Nothing was written then.
+    #[inline]
     pub fn encode(&self, version: Version, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        encode(self, version, buffer)
+        match self {
+            Self::Publish(publish) => publish.encode(version, buffer),
+            Self::PubAck(ack) => AckKind(PacketType::PubAck, ack).encode(version, buffer),
+            Self::PubRec(ack) => AckKind(PacketType::PubRec, ack).encode(version, buffer),
+            Self::PubRel(ack) => AckKind(PacketType::PubRel, ack).encode(version, buffer),
+            Self::PubComp(ack) => AckKind(PacketType::PubComp, ack).encode(version, buffer),
+            Self::PingReq => encode_bytes([PacketType::PingReq.first_byte(), 0], buffer),
+            _ => encode(self, version, buffer),
+        }
     }
 
     /// Which packet this is.
@@ -151,7 +175,7 @@ impl Body for Packet<'_> {
             Self::ConnAck(packet) => packet.put(out),
             Self::Publish(packet) => packet.put(out),
             Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
-                AckKind(self.packet_type(), *ack).put(out);
+                AckKind(self.packet_type(), ack).put(out);
             }
             Self::Subscribe(packet) => packet.put(out),
             Self::SubAck(packet) => packet.put(out),
@@ -165,7 +189,7 @@ impl Body for Packet<'_> {
 }
 
 macro_rules! packets {
-    ($($packet:ident)*) => {
+    ($($packet:ident by $encode:ident)*) => {
         $(
             impl<'a> From<$packet<'a>> for Packet<'a> {
                 fn from(packet: $packet<'a>) -> Self {
@@ -184,11 +208,21 @@ macro_rules! packets {
                     version: Version,
                     buffer: &mut [u8],
                 ) -> Result<usize, EncodeError> {
-                    encode(self, version, buffer)
+                    $encode(self, version, buffer)
                 }
             }
         )*
     };
 }
 
-packets! { Connect ConnAck Publish Subscribe SubAck Unsubscribe UnsubAck Disconnect Auth }
+packets! {
+    Connect by encode
+    ConnAck by encode
+    Publish by encode_hot
+    Subscribe by encode
+    SubAck by encode
+    Unsubscribe by encode
+    UnsubAck by encode
+    Disconnect by encode
+    Auth by encode
+}

@@ -1,7 +1,7 @@
 use super::list::{List, Sealed};
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{DecodeError, EncodeError, MAX_REMAINING_LENGTH, QoS};
+use super::{DecodeError, EncodeError, MAX_REMAINING_LENGTH, QoS, Version};
 use crate::V5;
 
 /// The properties of a packet, in order, with any number of user properties.
@@ -404,21 +404,25 @@ pub(super) fn properties<'a>(r: &mut Reader<'a>, place: Place) -> Properties<'a>
     }
     let len = r.var_int();
     let raw = r.take(len as usize);
-    let mut list = Reader::new(raw, r.version);
+    if let Err(error) = check(raw, place) {
+        r.fail(error);
+    }
+    Properties::from_checked(raw)
+}
+
+fn check(raw: &[u8], place: Place) -> Result<(), DecodeError> {
+    let mut list = Reader::new(raw, Version::NEWEST);
     let mut checker = Checker::new(place);
-    let mut check = || {
+    let mut read = || {
         while !list.is_empty() {
             checker.admit(Field::read(&mut list).id)?;
         }
         checker.finish()
     };
-    if let Err(fault) = check() {
+    if let Err(fault) = read() {
         list.fail(fault.into());
     }
-    if let Err(error) = list.result() {
-        r.fail(error);
-    }
-    Properties::from_checked(raw)
+    list.result()
 }
 
 /// Writes a property list with its length; before 5.0 there must be none.

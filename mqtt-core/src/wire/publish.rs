@@ -1,6 +1,8 @@
 use super::frame::Body;
 use super::property::{Place, PropertyId, properties, put_properties};
 use super::reader::Reader;
+use super::scan::WIDE;
+use super::topic::check_name;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketId, PacketType, Properties, QoS, TopicName, Version};
 
@@ -46,27 +48,89 @@ impl<'a> Publish<'a> {
     /// # Errors
     /// If the bytes are not the body of a PUBLISH of this version.
     pub fn decode(flags: u8, body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        let mut r = Reader::new(body, version);
-        let qos = QoS::from_u8(flags >> 1 & 0b11);
-        let (dup, is_acknowledged) = (flags & 0b1000 != 0, flags & 0b110 != 0);
-        let fit = qos.is_some() && (!dup || is_acknowledged || version == Version::V31);
-        r.require(fit, DecodeError::QoS);
-        let publish = Self {
-            dup,
-            qos: qos.unwrap_or_default(),
-            retain: flags & 1 != 0,
-            topic: r.text(),
-            packet_id: is_acknowledged.then(|| r.packet_id()),
-            properties: properties(&mut r, Place::Publish),
-            payload: r.rest(),
-        };
-        if publish.topic.is_empty() && version.is_v5() {
-            r.require(publish.topic_alias().is_some(), DecodeError::NoTopic);
-        } else {
-            r.require_topic_name(publish.topic);
+        Self::read(flags, body, version)
+    }
+
+    /// Has a way out after each field, unlike the other decoders, since this one is hot; and the
+    /// result is written where the caller wants it, since it is inlined.
+    #[inline(always)]
+    pub(super) fn read(flags: u8, body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+        let qos = QoS::from_u8(flags >> 1 & 0b11).ok_or(DecodeError::QoS)?;
+        let dup = flags & 0b1000 != 0;
+        if dup && qos == QoS::AtMostOnce && version != Version::V31 {
+            return Err(DecodeError::QoS);
         }
-        r.result()?;
-        Ok(publish)
+        let (len, rest) = body.split_first_chunk().ok_or(DecodeError::Truncated)?;
+        let len = u16::from_be_bytes(*len).into();
+        let (topic, mut rest) = rest.split_at_checked(len).ok_or(DecodeError::Truncated)?;
+        let topic = core::str::from_utf8(topic).map_err(|_| DecodeError::Utf8)?;
+        let may_be_empty = version.is_v5();
+        if !topic.is_empty() || !may_be_empty {
+            check_name(topic).map_err(DecodeError::of_topic_name)?;
+        }
+        let mut packet_id = None;
+        if qos != QoS::AtMostOnce {
+            let (id, after) = rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
+            let id = PacketId::new(u16::from_be_bytes(*id)).ok_or(DecodeError::PacketIdZero)?;
+            packet_id = Some(id);
+            rest = after;
+        }
+        let (properties, payload) = match rest {
+            payload if WIDE && !version.is_v5() => (Properties::EMPTY, payload),
+            [0, payload @ ..] if WIDE => (Properties::EMPTY, payload),
+            _ => {
+                let mut r = Reader::new(rest, version);
+                let properties = properties(&mut r, Place::Publish);
+                r.result()?;
+                (properties, r.rest())
+            }
+        };
+        if topic.is_empty() && may_be_empty && !properties.has(PropertyId::TopicAlias) {
+            return Err(DecodeError::NoTopic);
+        }
+        Ok(Self {
+            dup,
+            qos,
+            retain: flags & 1 != 0,
+            topic,
+            packet_id,
+            properties,
+            payload,
+        })
+    }
+
+    /// True for what nearly all are: without properties.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        let is_kept = self.qos != QoS::AtMostOnce;
+        WIDE && self.packet_id.is_some() == is_kept
+            && (is_kept || !self.dup)
+            && self.properties.is_empty()
+    }
+
+    /// The body of a plain one, field by field, to a place that is as long.
+    #[inline]
+    fn fill(&self, version: Version, body: &mut [u8]) -> Option<()> {
+        let [.., high, low] = self.topic.len().to_be_bytes();
+        let (len, rest) = body.split_first_chunk_mut()?;
+        *len = [high, low];
+        let (topic, mut rest) = rest.split_at_mut_checked(self.topic.len())?;
+        topic.copy_from_slice(self.topic.as_bytes());
+        if let Some(id) = self.packet_id {
+            let (place, after) = rest.split_first_chunk_mut()?;
+            *place = id.get().to_be_bytes();
+            rest = after;
+        }
+        if version.is_v5() {
+            let (no_properties, after) = rest.split_first_mut()?;
+            *no_properties = 0;
+            rest = after;
+        }
+        if rest.len() != self.payload.len() {
+            return None;
+        }
+        rest.copy_from_slice(self.payload);
+        Some(())
     }
 
     /// A valid topic name, or an alias in its place.
@@ -84,6 +148,7 @@ impl<'a> Publish<'a> {
 }
 
 impl Body for Publish<'_> {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketType::Publish.first_byte()
             | u8::from(self.dup) << 3
@@ -91,6 +156,22 @@ impl Body for Publish<'_> {
             | u8::from(self.retain)
     }
 
+    #[inline]
+    fn plain_len(&self, version: Version) -> Option<usize> {
+        if !self.is_plain() || check_name(self.topic).is_err() {
+            return None;
+        }
+        let id_len = if self.packet_id.is_some() { 2 } else { 0 };
+        let head_len = 2 + self.topic.len() + id_len + usize::from(version.is_v5());
+        Some(head_len.saturating_add(self.payload.len()))
+    }
+
+    #[inline]
+    fn put_plain(&self, version: Version, body: &mut [u8]) -> bool {
+        self.is_plain() && self.fill(version, body).is_some()
+    }
+
+    #[inline]
     fn put(&self, out: &mut Writer<'_>) {
         out.require(
             self.packet_id.is_some() == (self.qos != QoS::AtMostOnce),

@@ -8,10 +8,11 @@
 
 use core::num::NonZeroU16;
 
-use nom::IResult;
-use nom::bytes::complete::take;
+use nom::Input;
 
-use super::{DecodeError, List, PacketId, TopicError, TopicFilter, TopicName, Version};
+use super::scan::{WIDE, contains};
+use super::topic::check_name;
+use super::{DecodeError, List, PacketId, TopicError, TopicFilter, Version};
 
 pub(crate) struct Reader<'a> {
     /// The version to read in; CONNECT names its own.
@@ -30,23 +31,26 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether all went well so far.
+    #[inline]
     pub(super) fn result(&self) -> Result<(), DecodeError> {
         self.error.map_or(Ok(()), Err)
     }
 
     /// Whether all went well and nothing is left.
+    #[inline]
     pub(super) fn end(&mut self) -> Result<(), DecodeError> {
         self.require(self.is_empty(), DecodeError::TrailingBytes);
         self.result()
     }
 
-    #[cold]
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), cold, inline(never))]
     pub(super) fn fail(&mut self, error: DecodeError) {
         self.error = self.error.or(Some(error));
         self.rest = &[];
     }
 
+    #[inline]
     pub(super) fn require(&mut self, holds: bool, otherwise: DecodeError) {
         if !holds {
             self.fail(otherwise);
@@ -66,9 +70,10 @@ impl<'a> Reader<'a> {
         core::mem::take(&mut self.rest)
     }
 
+    #[inline]
     pub(super) fn take(&mut self, len: usize) -> &'a [u8] {
-        let taken: IResult<_, _, DecodeError> = take(len)(self.rest);
-        if let Ok((rest, taken)) = taken {
+        if let Ok(len) = self.rest.slice_index(len) {
+            let (rest, taken) = self.rest.take_split(len);
             self.rest = rest;
             taken
         } else {
@@ -77,10 +82,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> [u8; N] {
         self.take(N).first_chunk().copied().unwrap_or([0; N])
     }
 
+    #[inline]
     pub(super) fn u8(&mut self) -> u8 {
         if let Some((byte, rest)) = self.rest.split_first() {
             self.rest = rest;
@@ -91,30 +98,31 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn u16(&mut self) -> u16 {
         u16::from_be_bytes(self.array())
     }
 
+    #[inline]
     pub(super) fn u32(&mut self) -> u32 {
         u32::from_be_bytes(self.array())
     }
 
-    /// A variable byte integer, of 5.0 in its shortest form `[MQTT-1.5.5-1]`.
+    #[inline]
     pub(super) fn var_int(&mut self) -> u32 {
-        let Some(Ok((value, len))) = var_int_prefix(self.rest) else {
-            self.fail(if self.rest.len() < 4 {
-                DecodeError::Truncated
-            } else {
-                DecodeError::VariableByteInteger
-            });
-            return 0;
-        };
-        let is_shortest = len == var_int_len(value) || !self.version.is_v5();
-        self.require(is_shortest, DecodeError::VariableByteInteger);
-        self.take(len);
-        value
+        match var_int_prefix(self.rest, self.version) {
+            Ok((value, len)) => {
+                self.take(len);
+                value
+            }
+            Err(error) => {
+                self.fail(error);
+                0
+            }
+        }
     }
 
+    #[inline]
     pub(super) fn binary(&mut self) -> &'a [u8] {
         let len = self.u16();
         self.take(len.into())
@@ -132,11 +140,10 @@ impl<'a> Reader<'a> {
         topic
     }
 
+    #[inline]
     pub(super) fn require_topic_name(&mut self, topic: &str) {
-        match TopicName::new(topic) {
-            Ok(_) => {}
-            Err(TopicError::NulCharacter) => self.fail(DecodeError::NulCharacter),
-            Err(_) => self.fail(DecodeError::TopicName),
+        if let Err(error) = check_name(topic) {
+            self.fail(DecodeError::of_topic_name(error));
         }
     }
 
@@ -149,12 +156,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A string that is still to be searched for U+0000.
+    #[inline]
     pub(super) fn text(&mut self) -> &'a str {
         let text = core::str::from_utf8(self.binary());
         self.require(text.is_ok(), DecodeError::Utf8);
         text.unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn packet_id(&mut self) -> PacketId {
         let id = PacketId::new(self.u16());
         self.require(id.is_some(), DecodeError::PacketIdZero);
@@ -172,25 +181,36 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Without an early exit, so that it compiles to vector instructions.
+#[inline]
 pub(super) fn has_nul(text: &str) -> bool {
-    text.bytes().fold(false, |found, byte| found | (byte == 0))
+    contains(text.as_bytes(), |byte| byte == 0)
 }
 
-/// The variable byte integer at the front of `i` with its length, `None` when it is cut off.
-pub(super) fn var_int_prefix(i: &[u8]) -> Option<Result<(u32, usize), DecodeError>> {
+/// The variable byte integer at the front of `i` with its length, which 5.0 wants to be as short as
+/// possible `[MQTT-1.5.5-1]`. When it is cut off, the error is [`DecodeError::Truncated`].
+#[inline]
+pub(super) fn var_int_prefix(i: &[u8], version: Version) -> Result<(u32, usize), DecodeError> {
+    match i {
+        [byte @ 0..0x80, ..] if WIDE => Ok(((*byte).into(), 1)),
+        _ => long_var_int(i, version),
+    }
+}
+
+fn long_var_int(i: &[u8], version: Version) -> Result<(u32, usize), DecodeError> {
     let mut value = 0;
     for (at, &byte) in i.iter().take(4).enumerate() {
         value |= u32::from(byte & 0x7F) << (7 * at);
         if byte < 0x80 {
-            return Some(Ok((value, at + 1)));
+            let is_shortest = byte != 0 || at == 0 || !version.is_v5();
+            let read = is_shortest.then_some((value, at + 1));
+            return read.ok_or(DecodeError::VariableByteInteger);
         }
     }
-    if i.len() < 4 {
-        None
+    Err(if i.len() < 4 {
+        DecodeError::Truncated
     } else {
-        Some(Err(DecodeError::VariableByteInteger))
-    }
+        DecodeError::VariableByteInteger
+    })
 }
 
 /// The length of a variable byte integer: a byte for each seven bits.

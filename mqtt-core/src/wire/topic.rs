@@ -1,6 +1,7 @@
 use core::fmt;
 
 use super::reader::has_nul;
+use super::scan::contains;
 
 /// Why a string is not a topic name or filter.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -34,6 +35,7 @@ impl fmt::Display for TopicError {
 
 impl core::error::Error for TopicError {}
 
+#[inline]
 fn check_length(topic: &str) -> Result<(), TopicError> {
     match topic.len() {
         0 => Err(TopicError::Empty),
@@ -46,7 +48,8 @@ fn check_length(topic: &str) -> Result<(), TopicError> {
 const SHARE: &[u8] = b"$share/";
 
 const fn is_wildcard(byte: u8) -> bool {
-    matches!(byte, b'+' | b'#')
+    // They differ in one bit.
+    byte & !(b'+' ^ b'#') == b'#' & b'+'
 }
 
 pub(crate) fn is_shared(filter: &str) -> bool {
@@ -78,19 +81,10 @@ impl<'a> TopicName<'a> {
     ///
     /// # Errors
     /// Names the rule that `name` breaks.
+    #[inline]
     pub fn new(name: &'a str) -> Result<Self, TopicError> {
-        check_length(name)?;
-        // Without an early exit, so that it compiles to vector instructions.
-        let bad = name
-            .bytes()
-            .fold(false, |bad, b| bad | (b == 0) | is_wildcard(b));
-        if !bad {
-            Ok(Self(name))
-        } else if has_nul(name) {
-            Err(TopicError::NulCharacter)
-        } else {
-            Err(TopicError::Wildcard)
-        }
+        check_name(name)?;
+        Ok(Self(name))
     }
 
     /// The name as a string.
@@ -98,6 +92,20 @@ impl<'a> TopicName<'a> {
     pub const fn as_str(self) -> &'a str {
         self.0
     }
+}
+
+/// Whether `name` is a topic name.
+#[inline]
+pub(super) fn check_name(name: &str) -> Result<(), TopicError> {
+    check_length(name)?;
+    if contains(name.as_bytes(), |byte| (byte == 0) | is_wildcard(byte)) {
+        return Err(if has_nul(name) {
+            TopicError::NulCharacter
+        } else {
+            TopicError::Wildcard
+        });
+    }
+    Ok(())
 }
 
 /// A pattern of topics to subscribe to, perhaps shared (`$share/group/filter`).
