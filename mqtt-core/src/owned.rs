@@ -1,5 +1,7 @@
 use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use bytes::Bytes;
 
@@ -37,7 +39,7 @@ use crate::wire::{PacketId, Properties, Publish, QoS};
 /// assert_eq!(received, b"\x30\x05\x00"[..]);
 /// # Ok::<(), mqtt_core::Error>(())
 /// ```
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone)]
 pub struct OwnedPublish {
     /// True if an earlier attempt may have delivered this message.
     pub dup: bool,
@@ -49,20 +51,34 @@ pub struct OwnedPublish {
     pub packet_id: Option<PacketId>,
     /// The application's bytes.
     pub payload: Bytes,
-    topic: Bytes,
-    properties: Bytes,
+    head: Head,
+    topic_len: u16,
+    properties_len: u32,
 }
 
+/// What begins with the topic and ends with the properties.
+#[derive(Clone)]
+enum Head {
+    /// Copying a few bytes costs less than counting one more owner of the input.
+    Short([u8; SHORT]),
+    Long(Bytes),
+}
+
+/// As much as leaves [`Head`] as large as it has to be.
+const SHORT: usize = 39;
+
 impl OwnedPublish {
-    /// The message `publish`, which lies in `input`. What does not lie there is copied.
+    /// The message `publish`, which lies in `input`. Payload and, unless they are short, topic and
+    /// properties share its memory; what does not lie there is copied.
     #[must_use]
     pub fn new(publish: &Publish<'_>, input: &Bytes) -> Self {
-        let share = |part: &[u8]| {
-            let (whole, range) = (input.as_ptr_range(), part.as_ptr_range());
-            if whole.start <= range.start && range.end <= whole.end {
-                input.slice_ref(part)
-            } else {
-                Bytes::copy_from_slice(part)
+        let topic = publish.topic.as_bytes();
+        let encoded: Vec<u8>;
+        let properties = match publish.properties.raw() {
+            Some(raw) => raw,
+            None => {
+                encoded = publish.properties.to_bytes();
+                &encoded
             }
         };
         Self {
@@ -70,22 +86,83 @@ impl OwnedPublish {
             qos: publish.qos,
             retain: publish.retain,
             packet_id: publish.packet_id,
-            payload: share(publish.payload),
-            topic: share(publish.topic.as_bytes()),
-            properties: publish.properties.with_bytes(share),
+            payload: match place(publish.payload, input) {
+                Some(place) => input.slice(place),
+                None => Bytes::copy_from_slice(publish.payload),
+            },
+            head: Head::new(topic, properties, input),
+            topic_len: u16::try_from(topic.len()).unwrap_or(u16::MAX),
+            properties_len: u32::try_from(properties.len()).unwrap_or(u32::MAX),
         }
     }
 
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &str {
-        core::str::from_utf8(&self.topic).unwrap_or_default()
+        let topic = self.head().get(..usize::from(self.topic_len));
+        core::str::from_utf8(topic.unwrap_or_default()).unwrap_or_default()
     }
 
     /// The properties; 5.0 only.
     #[must_use]
     pub fn properties(&self) -> Properties<'_> {
-        Properties::from_checked(&self.properties)
+        let start = match &self.head {
+            Head::Short(_) => usize::from(self.topic_len),
+            Head::Long(bytes) => bytes.len().saturating_sub(self.properties_len as usize),
+        };
+        let rest = self.head().get(start..).unwrap_or_default();
+        let properties = rest.get(..self.properties_len as usize);
+        Properties::from_checked(properties.unwrap_or_default())
+    }
+
+    fn head(&self) -> &[u8] {
+        match &self.head {
+            Head::Short(bytes) => bytes,
+            Head::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl Head {
+    fn new(topic: &[u8], properties: &[u8], input: &Bytes) -> Self {
+        let mut short = [0; SHORT];
+        if let Some((first, rest)) = short.split_at_mut_checked(topic.len()) {
+            if let Some(second) = rest.get_mut(..properties.len()) {
+                first.copy_from_slice(topic);
+                second.copy_from_slice(properties);
+                return Self::Short(short);
+            }
+        }
+        let last = if properties.is_empty() {
+            topic
+        } else {
+            properties
+        };
+        match (place(topic, input), place(last, input)) {
+            (Some(first), Some(last)) if first.start <= last.start => {
+                Self::Long(input.slice(first.start..last.end))
+            }
+            _ => Self::Long([topic, properties].concat().into()),
+        }
+    }
+}
+
+/// Where in the input a part of it lies.
+fn place(part: &[u8], input: &[u8]) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(input.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (end <= input.len()).then_some(start..end)
+}
+
+impl Eq for OwnedPublish {}
+
+impl PartialEq for OwnedPublish {
+    fn eq(&self, other: &Self) -> bool {
+        let flags = |message: &Self| (message.dup, message.qos, message.retain, message.packet_id);
+        flags(self) == flags(other)
+            && self.topic() == other.topic()
+            && self.properties() == other.properties()
+            && self.payload == other.payload
     }
 }
 
@@ -104,14 +181,11 @@ impl fmt::Debug for OwnedPublish {
 }
 
 impl Properties<'_> {
-    /// Gives the bytes of the list, as they stand in a packet, to `take`.
-    fn with_bytes<T>(&self, take: impl FnOnce(&[u8]) -> T) -> T {
-        if let Some(raw) = self.raw() {
-            return take(raw);
-        }
+    /// The list as it stands in a packet.
+    fn to_bytes(self) -> Vec<u8> {
         let mut bytes = vec![0; self.encoded_len()];
         self.write(&mut bytes);
-        take(&bytes)
+        bytes
     }
 }
 
@@ -120,28 +194,80 @@ mod tests {
     use super::*;
     use crate::wire::{Packet, Property, Version};
 
-    #[test]
-    fn shares_the_input() {
-        let mut buffer = [0; 64];
-        let properties = [Property::UserProperty("k", "v")];
-        let publish = Publish {
-            properties: Properties::from(&properties),
-            ..Publish::new("a/b", b"payload")
-        };
-        let n = Packet::from(publish)
+    /// A message as it is received, and the input that it lies in.
+    fn received(publish: &Publish<'_>) -> (OwnedPublish, Bytes) {
+        let mut buffer = [0; 256];
+        let n = Packet::from(*publish)
             .encode(Version::V5, &mut buffer)
             .unwrap();
         let input = Bytes::copy_from_slice(&buffer[..n]);
         let Ok(Some((Packet::Publish(received), _))) = Packet::decode(&input, Version::V5) else {
             panic!("not a PUBLISH");
         };
-        let owned = OwnedPublish::new(&received, &input);
-        assert_eq!(owned.payload, &b"payload"[..]);
-        assert!(input.as_ptr_range().contains(&owned.payload.as_ptr()));
-        assert_eq!(owned.topic(), "a/b");
-        assert_eq!(owned.properties(), publish.properties);
+        (OwnedPublish::new(&received, &input), input)
+    }
 
-        // A message from elsewhere is copied, and equal all the same.
-        assert_eq!(OwnedPublish::new(&publish, &Bytes::new()), owned);
+    /// Topics and properties on both sides of what is copied are the same as before, and what is
+    /// long shares the input.
+    #[test]
+    fn shares_the_input() {
+        let long = "a/".repeat(30);
+        let value = "v".repeat(30);
+        for topic in ["a/b", &long[..38], &long[..39], &long[..40], &long] {
+            for value in [None, Some("v"), Some(&*value)] {
+                let property = Property::UserProperty("k", value.unwrap_or_default());
+                let properties = &[property][..usize::from(value.is_some())];
+                let publish = Publish {
+                    properties: properties.into(),
+                    qos: QoS::AtLeastOnce,
+                    packet_id: PacketId::new(7),
+                    ..Publish::new(topic, b"payload")
+                };
+                let (owned, input) = received(&publish);
+                let is_shared = |part: *const u8| input.as_ptr_range().contains(&part);
+                assert_eq!(owned.payload, &b"payload"[..]);
+                assert!(is_shared(owned.payload.as_ptr()));
+                assert_eq!(owned.topic(), topic);
+                assert_eq!(owned.properties(), publish.properties);
+                let is_long = topic.len() + publish.properties.encoded_len() > SHORT;
+                assert_eq!(is_shared(owned.topic().as_ptr()), is_long, "{topic}");
+
+                // A message from elsewhere is copied, and equal all the same.
+                let copied = OwnedPublish::new(&publish, &Bytes::new());
+                assert_eq!(copied, owned);
+                let publish = Publish {
+                    topic: "other",
+                    ..publish
+                };
+                assert_ne!(OwnedPublish::new(&publish, &input), owned);
+            }
+        }
+    }
+
+    /// A topic that an alias stands for comes from elsewhere than the properties.
+    #[test]
+    fn joins_what_lies_apart() {
+        let properties = [Property::UserProperty("k", "v"), Property::TopicAlias(1)];
+        let publish = Publish {
+            properties: Properties::from(&properties),
+            ..Publish::new("", b"payload")
+        };
+        let (aliased, input) = received(&publish);
+        for topic in ["a/b", &"a/".repeat(30)] {
+            let publish = Publish {
+                topic,
+                properties: aliased.properties(),
+                ..Publish::new("", &input)
+            };
+            let owned = OwnedPublish::new(&publish, &input);
+            assert_eq!(owned.topic(), topic);
+            assert_eq!(owned.properties(), Properties::from(&properties));
+            assert_eq!(owned.payload, input);
+        }
+    }
+
+    #[test]
+    fn is_small() {
+        assert!(size_of::<OwnedPublish>() <= 88);
     }
 }
