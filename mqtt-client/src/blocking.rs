@@ -32,6 +32,7 @@ pub struct Client<'b, S> {
     /// The size of the receive buffer.
     capacity: usize,
     clock: Clock,
+    pace: Pace,
     stream: Option<S>,
     #[cfg(feature = "journal")]
     journal: Option<FileJournal>,
@@ -60,6 +61,7 @@ impl<'b, S: Stream> Client<'b, S> {
             capacity: rx.space().len(),
             rx,
             clock: Clock::new(),
+            pace: Pace::default(),
             stream: None,
             #[cfg(feature = "journal")]
             journal: None,
@@ -201,6 +203,7 @@ impl<'b, S: Stream> Client<'b, S> {
         timeout: Option<Duration>,
     ) -> Result<Option<(Event<'_>, &mut mqtt_core::Client<'b>)>, Error<S::Error>> {
         if self.is_drained {
+            self.pace.left = 0;
             self.answer()?;
             let may_make_room =
                 !self.core.transmit().is_empty() && self.rx.space().len() < self.capacity;
@@ -237,12 +240,13 @@ impl<'b, S: Stream> Client<'b, S> {
             rx,
             stream,
             clock,
+            pace,
             is_drained,
             is_unflushed,
             exchange,
             ..
         } = self;
-        let error = match rx.poll(core, clock.now()) {
+        let error = match rx.poll(core, pace.now(clock)) {
             Ok(Some(event)) => {
                 *is_drained = false;
                 let observed = exchange.as_mut().map(|exchange| exchange.observe(&event));
@@ -476,6 +480,43 @@ impl<'b, S: Stream> Client<'b, S> {
     }
 }
 
+/// The time, of which events that quickly follow one another do not ask the clock each: that would
+/// cost as much as a small message.
+#[derive(Debug, Default)]
+struct Pace {
+    /// What the clock said last.
+    last: Instant,
+    /// How many may still be told that; none after waiting.
+    left: u8,
+    /// How many were told what it said before.
+    stride: u8,
+}
+
+impl Pace {
+    /// The most events that are told the same time. It bounds how late the core learns that they
+    /// have become slow.
+    const MAX: u8 = 16;
+
+    fn now(&mut self, clock: &Clock) -> Instant {
+        if self.left == 0 {
+            self.ask(clock.now());
+        }
+        self.left -= 1;
+        self.last
+    }
+
+    fn ask(&mut self, now: Instant) {
+        let is_quick = now == self.last;
+        self.stride = if is_quick {
+            (self.stride * 2).clamp(1, Self::MAX)
+        } else {
+            1
+        };
+        self.left = self.stride;
+        self.last = now;
+    }
+}
+
 fn set_deadline<S: Stream>(
     stream: &mut S,
     clock: &Clock,
@@ -565,5 +606,28 @@ fn linger<S: Stream>(stream: &mut S, clock: &Clock) {
                 _ => break,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of the next events are told the time that it is now.
+    fn told(pace: &mut Pace, millis: u64) -> u8 {
+        pace.ask(Instant::from_millis(millis));
+        pace.left
+    }
+
+    #[test]
+    fn quick_events_share_the_time() {
+        let mut pace = Pace::default();
+        let quick = [5, 5, 5, 5, 5, 5, 5].map(|millis| told(&mut pace, millis));
+        assert_eq!(quick, [1, 2, 4, 8, 16, 16, 16]);
+        // One that was slow is noticed, and then each is told.
+        assert_eq!(
+            [6, 7, 8, 8].map(|millis| told(&mut pace, millis)),
+            [1, 1, 1, 2]
+        );
     }
 }

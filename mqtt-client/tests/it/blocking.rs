@@ -10,7 +10,7 @@ use std::{io, thread};
 
 use mqtt_client::blocking::{Client, Error};
 use mqtt_client::mqtt_core::wire::{
-    ConnAck, DecodeError, Disconnect, Packet, Publish, ReasonCode, SubAck,
+    Ack, ConnAck, DecodeError, Disconnect, Packet, PacketId, Publish, ReasonCode, SubAck,
 };
 use mqtt_client::mqtt_core::{self, PeerError, UsageError};
 use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, Stream, Version};
@@ -501,4 +501,112 @@ fn disconnect_arrives_though_not_everything_was_read() {
     }
     client.disconnect(Duration::from_secs(10)).unwrap();
     server.join().unwrap().unwrap();
+}
+
+/// A server that acknowledges what it has read when it is asked for more, and counts the writes.
+#[derive(Default)]
+struct Counting {
+    received: Vec<u8>,
+    answers: Vec<u8>,
+    writes: Rc<RefCell<usize>>,
+}
+
+impl embedded_io::ErrorType for Counting {
+    type Error = io::Error;
+}
+
+impl embedded_io::Read for Counting {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut at = 0;
+        while let Some((packet, n)) = Packet::decode(&self.received[at..], VERSION).unwrap() {
+            match packet {
+                Packet::Connect(_) => {
+                    self.answers.splice(..0, connack());
+                }
+                Packet::Publish(publish) => {
+                    let id = publish.packet_id.unwrap();
+                    self.answers.extend(encode(Packet::PubAck(Ack::new(id))));
+                }
+                packet => assert!(matches!(packet, Packet::PubAck(_)), "{packet:?}"),
+            }
+            at += n;
+        }
+        self.received.drain(..at);
+        let n = self.answers.len().min(buf.len());
+        buf[..n].copy_from_slice(&self.answers[..n]);
+        self.answers.drain(..n);
+        if n == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(n)
+    }
+}
+
+impl embedded_io::Write for Counting {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        *self.writes.borrow_mut() += 1;
+        self.received.extend_from_slice(buf);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Counting {
+    fn set_deadline(&mut self, _: Option<Instant>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A write costs more than all else that is done for a small message.
+#[test]
+fn a_window_of_messages_leaves_in_one_write() {
+    const MESSAGES: usize = 10_000;
+
+    let stream = Counting::default();
+    let writes = Rc::clone(&stream.writes);
+    let mut storage = HeapStorage::new(64 * 1024, 64 * 1024, 100);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    client.connect(stream).unwrap();
+    while !matches!(client.poll(None).unwrap(), Some((Event::Connected(_), _))) {}
+    let message = Message::new("t", &[b'x'; 64]).qos(QoS::AtLeastOnce);
+    let (mut sent, mut done) = (0, 0);
+    while done < MESSAGES {
+        while sent < MESSAGES && client.core().publish(&message).is_ok() {
+            sent += 1;
+        }
+        if let Some((Event::Published(_), _)) = client.poll(None).unwrap() {
+            done += 1;
+        }
+    }
+    let writes = *writes.borrow();
+    assert!(writes * 50 <= MESSAGES, "{writes} writes");
+}
+
+#[test]
+fn acknowledgements_of_what_was_read_leave_in_one_write() {
+    let mut stream = Counting::default();
+    let writes = Rc::clone(&stream.writes);
+    for id in 1..=500 {
+        stream.answers.extend(encode(Publish {
+            qos: QoS::AtLeastOnce,
+            packet_id: PacketId::new(id),
+            ..Publish::new("t", &[b'x'; 64])
+        }));
+    }
+    let mut storage = HeapStorage::new(8 * 1024, 16 * 1024, 500);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    client.connect(stream).unwrap();
+    let mut received = 0;
+    while received < 500 {
+        if let Some((Event::Publish(_), _)) = client.poll(None).unwrap() {
+            received += 1;
+        }
+    }
+    assert!(client.flush(Duration::from_secs(1)).unwrap());
+    // Of 8 KiB each, besides CONNECT.
+    let writes = *writes.borrow();
+    assert!(writes <= 8, "{writes} writes");
 }
