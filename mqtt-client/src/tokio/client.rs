@@ -12,7 +12,7 @@ use super::options::Options;
 use super::owned::Core;
 use super::publication::Publication;
 use super::server::Server;
-use super::shared::{Awaited, Closing, Phase, Shared, Wanted};
+use super::shared::{Answer, Closing, Phase, Shared, Wanted};
 use super::status::{Connected, Stats, Status};
 use super::subscription::{Received, Subscription};
 use super::task;
@@ -118,7 +118,7 @@ impl Client {
             return Err(ConfigError::Authenticator);
         }
         let shared = Arc::new(Shared::new(core, &options, config.version));
-        task::spawn(Arc::clone(&shared), servers, options, config.version);
+        task::spawn(Arc::clone(&shared), servers, options);
         Ok(Self {
             handle: Arc::new(Handle {
                 shared,
@@ -236,9 +236,8 @@ impl Client {
         filters: &[Filter<'_>],
         options: SubscribeOptions,
     ) -> Result<Subscription, SubscribeError> {
-        let (sender, answer) = oneshot::channel();
+        let (sender, answer) = Answer::new(self.shared());
         let subscription = self.queue(filters, options, Some(sender))?;
-        let _awaited = Awaited::new(self.shared());
         let granted = answer.await.unwrap_or(Err(SubscribeError::Closed))?;
         Ok(subscription.granted_by(granted))
     }

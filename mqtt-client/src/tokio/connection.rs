@@ -1,7 +1,9 @@
 //! One connection, from CONNECT to the end of the stream.
 
+mod reception;
+
 use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -11,27 +13,19 @@ use std::sync::atomic::Ordering;
 
 use ::tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use ::tokio::time::{Sleep, sleep, timeout};
-use bytes::{Buf, Bytes, BytesMut};
-use mqtt_core::wire::{FixedHeader, PacketId, Publish, QoS, ReasonCode, Version};
-use mqtt_core::{Error, Event, Instant, OwnedPublish, Step};
+use bytes::{Bytes, BytesMut};
+use mqtt_core::wire::ReasonCode;
+use mqtt_core::{Error, Event, Instant, Step};
 
+use self::reception::{READ, Skipped, push};
 use super::error::{ConnectionError, DeliveryError, Reason};
-use super::inbox::{Epochs, Inbox, Pushed};
+use super::inbox::{Epochs, Inbox, Item};
+use super::outgoing::Outgoing;
 use super::routes::Request;
 use super::server::Stream;
 use super::shared::{Phase, Shared, State, Wanted};
 use super::status::{Connected, Status};
-use super::subscription::{Due, Gap, Receipt, Received};
 use crate::auth::Exchange;
-
-/// How much is read at once: as much as came the last time, within these.
-const READ: core::ops::RangeInclusive<usize> = 4 * 1024..=64 * 1024;
-
-/// Memory for more than this is not used again.
-const LARGE: usize = 4 * *READ.end();
-
-/// How long reception waits for somebody to take messages from a full queue.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the last bytes may take, and the server to close its side.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -42,7 +36,6 @@ const ROUNDS: usize = 32;
 pub(super) struct Connection<'t> {
     shared: &'t Arc<Shared>,
     server: Arc<str>,
-    version: Version,
     max_packet: usize,
     stream: Box<dyn Stream>,
     exchange: Option<Exchange>,
@@ -52,13 +45,18 @@ pub(super) struct Connection<'t> {
     whole: Bytes,
     /// How much to read at once.
     chunk: usize,
+    /// Messages that are handed over together, and to whom.
+    batch: VecDeque<Item>,
+    batch_for: Option<Arc<Inbox>>,
     /// Messages that found a queue full, and until when to wait.
-    blocked: VecDeque<(Arc<Inbox>, Received)>,
+    blocked: VecDeque<(Arc<Inbox>, VecDeque<Item>)>,
     pause: Instant,
     /// True if reception has paused and the stream was not looked at since.
     is_behind: bool,
     /// The message that is skipped for its size.
     skipped: Option<Skipped>,
+    /// What has left the core and not the stream.
+    outgoing: Outgoing,
     /// True if the stream may hold bytes back.
     is_unflushed: bool,
     sleep: Pin<Box<Sleep>>,
@@ -69,12 +67,6 @@ pub(super) struct Connection<'t> {
     is_news: bool,
     /// Why the connection is over, and how long what is left may take.
     ending: Option<(ConnectionError, Instant)>,
-}
-
-struct Skipped {
-    inboxes: Vec<Arc<Inbox>>,
-    message: Option<PacketId>,
-    gap: Gap,
 }
 
 /// How a connection ended.
@@ -89,23 +81,24 @@ impl<'t> Connection<'t> {
         shared: &'t Arc<Shared>,
         server: Arc<str>,
         stream: Box<dyn Stream>,
-        version: Version,
         max_packet: usize,
     ) -> Self {
         Self {
             shared,
             server,
-            version,
             max_packet,
             stream,
             exchange: None,
             received: BytesMut::new(),
             whole: Bytes::new(),
             chunk: *READ.start(),
+            batch: VecDeque::new(),
+            batch_for: None,
             blocked: VecDeque::new(),
             pause: Instant::default(),
             is_behind: false,
             skipped: None,
+            outgoing: Outgoing::default(),
             is_unflushed: false,
             sleep: Box::pin(sleep(Duration::ZERO)),
             is_accepted: false,
@@ -133,7 +126,8 @@ impl<'t> Connection<'t> {
         );
         let _ = timeout(LAST_WORDS, async {
             self.stream.shutdown().await?;
-            let mut rest = [0; 1024];
+            // On the heap, or each client would have room for it all the time.
+            let mut rest = vec![0; 1024];
             while is_said && self.stream.read(&mut rest).await? > 0 {}
             Ok::<_, io::Error>(())
         })
@@ -165,8 +159,8 @@ impl<'t> Connection<'t> {
         self.shared.is_paused.store(false, Ordering::SeqCst);
         let now = self.shared.now();
         let mut state = self.shared.lock();
-        for (inbox, message) in self.blocked.drain(..) {
-            push(&mut state, &inbox, message, false);
+        for (inbox, mut messages) in self.blocked.drain(..) {
+            push(&mut state, &inbox, &mut messages, false);
         }
         state.core.with(|core| core.connection_lost());
         state.connection += 1;
@@ -201,7 +195,8 @@ impl<'t> Connection<'t> {
                         return Poll::Ready(self.hear_out(error, cx));
                     }
                 }
-                let is_closed = state.core.with(|core| core.is_closed()) && !self.is_unflushed;
+                let is_sent = self.outgoing.is_empty() && !self.is_unflushed;
+                let is_closed = is_sent && state.core.with(|core| core.is_closed());
                 match self.ending.take() {
                     Some((error, until)) if is_closed || until <= now => {
                         return Poll::Ready(error);
@@ -249,96 +244,6 @@ impl<'t> Connection<'t> {
         }
     }
 
-    /// Shows the core what was received, and does what it means. True if anything happened.
-    fn digest(&mut self, state: &mut State, now: Instant) -> bool {
-        let mut is_progress = false;
-        loop {
-            if self.ending.is_some() || !self.unblock(state, now) {
-                return is_progress;
-            }
-            if self.whole.is_empty() {
-                if self.is_behind && self.whole_packets() == 0 {
-                    // The core would take what nobody has read for silence.
-                    return true;
-                }
-                let len = self.whole_packets();
-                // Without a handle the memory can be used again.
-                self.whole = Bytes::new();
-                if len > 0 {
-                    self.whole = self.received.split_to(len).freeze();
-                }
-                if len > LARGE {
-                    // Memory that was taken for large messages goes with them.
-                    self.received = BytesMut::from(&*self.received);
-                }
-            }
-            let is_whole = !self.whole.is_empty();
-            // A handle on the bytes, so that events may borrow them while all else changes.
-            let input = self.whole.clone();
-            let part = core::mem::take(&mut self.received);
-            let bytes = if is_whole { &*input } else { &*part };
-            let step = state.core.with(|core| core.process(bytes, now));
-            let step = match step {
-                Ok(step) => step,
-                Err(error) => {
-                    self.fail(ConnectionError::Protocol(error), now);
-                    return true;
-                }
-            };
-            if let Some(event) = &step.event {
-                self.handle(state, event, &input, now);
-            }
-            let consumed = step.consumed;
-            let is_step = step.is_progress();
-            self.received = part;
-            if is_whole {
-                self.whole.advance(consumed);
-            } else {
-                self.received.advance(consumed);
-            }
-            if !is_step {
-                return is_progress;
-            }
-            is_progress = true;
-        }
-    }
-
-    /// How many of the received bytes are whole packets.
-    fn whole_packets(&self) -> usize {
-        if self.skipped.is_some() {
-            // Not at the beginning of one.
-            return 0;
-        }
-        let mut len = 0;
-        while let Some(rest) = self.received.get(len..) {
-            let Ok(Some(header)) = FixedHeader::decode(rest, self.version) else {
-                break;
-            };
-            let packet = header.packet_len();
-            if packet > self.max_packet || packet > rest.len() {
-                break;
-            }
-            len += packet;
-        }
-        len
-    }
-
-    /// Tries again what found a queue full. True if nothing is in the way any more.
-    fn unblock(&mut self, state: &mut State, now: Instant) -> bool {
-        while let Some((inbox, message)) = self.blocked.pop_front() {
-            let may_wait = now < self.pause && state.closing.is_none() && !self.shared.is_awaited();
-            if let Some(message) = push(state, &inbox, message, may_wait) {
-                self.blocked.push_front((inbox, message));
-                self.is_behind = true;
-                return false;
-            }
-        }
-        if self.shared.is_paused.load(Ordering::Relaxed) {
-            self.shared.is_paused.store(false, Ordering::SeqCst);
-        }
-        true
-    }
-
     fn fail(&mut self, error: ConnectionError, now: Instant) {
         self.ending.get_or_insert((error, now + LAST_WORDS));
     }
@@ -348,6 +253,10 @@ impl<'t> Connection<'t> {
             .exchange
             .as_mut()
             .map(|exchange| exchange.observe(event));
+        if !matches!(event, Event::Publish(_) | Event::Published(_)) {
+            // What it has queues told is behind the messages.
+            self.hand_out(state, now);
+        }
         match observed.unwrap_or(Ok(true)) {
             Ok(true) => {}
             Ok(false) => return,
@@ -415,76 +324,6 @@ impl<'t> Connection<'t> {
         }
     }
 
-    /// Gives a message to the subscriptions that it is for.
-    fn deliver(&mut self, state: &mut State, publish: &Publish<'_>, input: &Bytes, now: Instant) {
-        state.stats.received += 1;
-        let alias;
-        let mut publish = *publish;
-        if publish.topic.is_empty() {
-            alias = state.core.with(|core| core.topic(&publish).to_owned());
-            publish.topic = &alias;
-        }
-        let inboxes = inboxes(state, &publish);
-        if inboxes.is_empty() {
-            state.stats.unclaimed += 1;
-            if let Some(id) = publish.packet_id {
-                state.accept(id, ReasonCode::Success);
-            }
-            return;
-        }
-        let epoch = match publish.qos {
-            QoS::ExactlyOnce => state.session,
-            _ => state.connection,
-        };
-        let due = publish.packet_id.map(|id| Due { id, epoch });
-        let owned = OwnedPublish::new(&publish, input);
-        let receipts = Receipt::split(due, inboxes.len());
-        for (inbox, receipt) in inboxes.into_iter().zip(receipts) {
-            let message = Received::new(owned.clone(), receipt);
-            let Some(message) = push(state, &inbox, message, true) else {
-                continue;
-            };
-            if self.blocked.is_empty() {
-                self.pause = now + PAUSE;
-                // Before looking whether anybody waits for an answer: whoever begins to looks at
-                // this after saying so.
-                self.shared.is_paused.store(true, Ordering::SeqCst);
-            }
-            self.blocked.push_back((inbox, message));
-        }
-    }
-
-    /// Begins to leave out a message that is too large.
-    fn skip(&mut self, state: &mut State, publish: &Publish<'_>, total: usize) {
-        state.stats.received += 1;
-        state.stats.too_large += 1;
-        let topic = state.core.with(|core| core.topic(publish).to_owned());
-        let publish = Publish {
-            topic: &topic,
-            ..*publish
-        };
-        self.skipped = Some(Skipped {
-            inboxes: inboxes(state, &publish),
-            message: publish.packet_id,
-            gap: Gap::TooLarge {
-                topic: topic.as_str().into(),
-                len: total,
-            },
-        });
-    }
-
-    fn skipped(&mut self, state: &mut State) {
-        let Some(skipped) = self.skipped.take() else {
-            return;
-        };
-        if let Some(id) = skipped.message {
-            state.accept(id, ReasonCode::Success);
-        }
-        for inbox in skipped.inboxes {
-            inbox.push_gap(skipped.gap.clone());
-        }
-    }
-
     /// Gives the core what waits for a connection, and what ends it.
     fn feed(&mut self, state: &mut State, now: Instant) {
         if let Some(exchange) = &mut self.exchange {
@@ -495,7 +334,7 @@ impl<'t> Connection<'t> {
         }
         if state.phase == Phase::Online {
             state.discard();
-            state.hand_over_queue(now);
+            state.hand_over_queue(self.shared, now);
             state.request();
         }
         let Some(closing) = &state.closing else {
@@ -530,37 +369,35 @@ impl<'t> Connection<'t> {
     ) -> Result<bool, ConnectionError> {
         let mut is_progress = false;
         loop {
-            let stream = &mut self.stream;
-            let mut write = |bytes: &[u8]| match Pin::new(&mut *stream).poll_write(cx, bytes) {
-                Poll::Ready(Ok(0)) => Err(ConnectionError::Closed),
-                Poll::Ready(Ok(n)) => Ok(n),
-                Poll::Ready(Err(error)) => Err(stream_error(error)),
-                Poll::Pending => Ok(0),
+            if self.outgoing.is_empty() && state.has_large() {
+                let is_vectored = self.stream.is_write_vectored();
+                state.gather(self.shared, &mut self.outgoing, is_vectored, now);
+            }
+            let written = if self.outgoing.is_empty() {
+                state.core.with(|core| {
+                    let bytes = core.transmit();
+                    if bytes.is_empty() {
+                        return None;
+                    }
+                    let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+                    if let Poll::Ready(Ok(n)) = written {
+                        core.transmitted(n, now);
+                    }
+                    Some(written)
+                })
+            } else {
+                Some(self.outgoing.poll_write(&mut *self.stream, cx))
             };
-            let n = state.core.with(|core| {
-                if core.transmit().is_empty() {
-                    return Ok(None);
-                }
-                let n = write(core.transmit())?;
-                core.transmitted(n, now);
-                Ok(Some(n))
-            })?;
-            let n = match (n, state.payload()) {
-                (Some(n), _) => n,
-                (None, Some(payload)) => {
-                    let n = write(&payload)?;
-                    state.payload_sent(n, now);
-                    n
-                }
-                (None, None) => break,
-            };
-            if n == 0 {
-                break;
+            match written {
+                None | Some(Poll::Pending) => break,
+                Some(Poll::Ready(Ok(0))) => return Err(ConnectionError::Closed),
+                Some(Poll::Ready(Ok(_))) => {}
+                Some(Poll::Ready(Err(error))) => return Err(stream_error(error)),
             }
             is_progress = true;
             self.is_unflushed = true;
         }
-        if self.is_unflushed {
+        if self.is_unflushed && self.outgoing.is_empty() {
             match Pin::new(&mut self.stream).poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.is_unflushed = false,
                 Poll::Ready(Err(error)) => return Err(stream_error(error)),
@@ -568,35 +405,6 @@ impl<'t> Connection<'t> {
             }
         }
         Ok(is_progress)
-    }
-
-    /// Reads once. True if that brought anything.
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Result<bool, ConnectionError> {
-        if !self.blocked.is_empty() || !self.whole.is_empty() || self.ending.is_some() {
-            return Ok(false);
-        }
-        self.is_behind = false;
-        // Small messages share one block of memory, or each that is kept would keep one. It grows as
-        // bytes arrive, whatever a header has announced.
-        if self.received.capacity() - self.received.len() < self.chunk / 4 {
-            self.received.reserve(self.chunk.max(self.received.len()));
-        }
-        let room = self.received.capacity() - self.received.len();
-        let read = pin!(self.stream.read_buf(&mut self.received));
-        match read.poll(cx) {
-            Poll::Ready(Ok(0)) => Err(ConnectionError::Closed),
-            Poll::Ready(Ok(n)) => {
-                self.is_answered = true;
-                if n == room && room >= self.chunk {
-                    self.chunk = (self.chunk * 2).min(*READ.end());
-                } else if n < self.chunk / 4 {
-                    self.chunk = (self.chunk / 2).max(*READ.start());
-                }
-                Ok(true)
-            }
-            Poll::Ready(Err(error)) => Err(stream_error(error)),
-            Poll::Pending => Ok(false),
-        }
     }
 
     /// When to look again though nothing happens: only at what will then be done, or there would
@@ -649,26 +457,6 @@ fn stream_error(error: io::Error) -> ConnectionError {
     ConnectionError::Stream(Arc::new(error))
 }
 
-fn inboxes(state: &State, publish: &Publish<'_>) -> Vec<Arc<Inbox>> {
-    let mut inboxes = Vec::new();
-    state.routes.find(publish.topic, publish, |inbox| {
-        inboxes.push(Arc::clone(inbox));
-    });
-    inboxes
-}
-
-/// Gives a message to a subscription; returns it if it has to wait.
-fn push(state: &mut State, inbox: &Inbox, message: Received, may_wait: bool) -> Option<Received> {
-    match inbox.push(message, may_wait) {
-        Pushed::Taken => None,
-        Pushed::Missed => {
-            state.stats.missed += 1;
-            None
-        }
-        Pushed::Blocked(message) => Some(message),
-    }
-}
-
 impl Shared {
     /// What became of requests and messages of ours.
     pub(super) fn occurred(&self, state: &mut State, event: &Event<'_>) {
@@ -682,7 +470,7 @@ impl Shared {
                 } else {
                     Ok(ack.code)
                 };
-                state.resolve(ack.packet_id, outcome);
+                state.resolve(self, ack.packet_id, outcome);
                 state.waiters.wake();
             }
             Event::Subscribed(suback) => {
@@ -696,7 +484,7 @@ impl Shared {
                 }
             }
             Event::Lost(id) => {
-                state.lost(*id);
+                state.lost(self, *id);
                 state.waiters.wake();
             }
             Event::Writable => state.waiters.wake(),

@@ -56,14 +56,14 @@ pub(super) struct Epochs {
 
 pub(super) type Item = Result<Received, Gap>;
 
-/// What became of a message.
-#[derive(Debug)]
+/// What became of messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Pushed {
-    Taken,
-    /// It was left out, or another one in its place.
-    Missed,
-    /// There may soon be room for it.
-    Blocked(Received),
+    Open {
+        /// How many were left out, or others in their place.
+        missed: u64,
+    },
+    Closed,
 }
 
 impl Inbox {
@@ -75,39 +75,62 @@ impl Inbox {
         }
     }
 
+    pub(super) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a message; `may_wait` if it can be given again later.
-    pub(super) fn push(&self, message: Received, may_wait: bool) -> Pushed {
+    /// Queues messages, with `may_wait` until there is one that has to be given again later, and
+    /// returns how many were left out. What remains in `messages` has to wait, or comes too late
+    /// for the subscription, which has ended.
+    pub(super) fn push(&self, messages: &mut VecDeque<Item>, may_wait: bool) -> Pushed {
         let mut queue = self.lock();
         if queue.is_closed {
-            return Pushed::Taken;
+            return Pushed::Closed;
         }
-        let has_room = queue.items.len() < self.capacity;
-        let pushed = if has_room || message.qos > QoS::AtMostOnce {
-            queue.items.push_back(Ok(message));
-            Pushed::Taken
+        let missed = if queue.items.len() + messages.len() <= self.capacity {
+            queue.items.append(messages);
+            0
         } else {
+            self.push_each(&mut queue, messages, may_wait)
+        };
+        let waker = queue.waker.take();
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Pushed::Open { missed }
+    }
+
+    fn push_each(&self, queue: &mut Queue, messages: &mut VecDeque<Item>, may_wait: bool) -> u64 {
+        let mut missed = 0;
+        while let Some(item) = messages.pop_front() {
+            let is_plain = |message: &Received| message.qos == QoS::AtMostOnce;
+            if queue.items.len() < self.capacity || !item.as_ref().is_ok_and(is_plain) {
+                queue.items.push_back(item);
+                continue;
+            }
             match self.overflow {
                 Overflow::Wait if may_wait && !queue.is_lagging => {
                     queue.is_awaited = true;
-                    return Pushed::Blocked(message);
+                    messages.push_front(item);
+                    break;
                 }
                 Overflow::DropOldest => {
                     queue.drop_oldest();
-                    queue.items.push_back(Ok(message));
+                    queue.items.push_back(item);
                 }
                 Overflow::Wait | Overflow::DropNewest => {
                     queue.is_lagging = true;
                     queue.drop_newest();
                 }
             }
-            Pushed::Missed
-        };
-        queue.wake();
-        pushed
+            missed += 1;
+        }
+        missed
     }
 
     /// Queues the news that something is missing. Nothing is queued without bound: a message that
@@ -251,17 +274,25 @@ mod tests {
         Received::new(OwnedPublish::new(&publish, &Bytes::new()), receipt)
     }
 
+    fn push(inbox: &Inbox, message: Received, may_wait: bool) -> (Pushed, usize) {
+        let mut messages = VecDeque::from([Ok(message)]);
+        let pushed = inbox.push(&mut messages, may_wait);
+        (pushed, messages.len())
+    }
+
     /// Pushes the messages of these names, those in capitals at QoS 1, and shows what is there.
     fn filled(inbox: &Inbox, names: &[&'static str]) -> String {
-        for &name in names {
-            let is_loud = name == name.to_uppercase();
-            let qos = if is_loud {
+        let qos = |name: &str| {
+            if name == name.to_uppercase() {
                 QoS::AtLeastOnce
             } else {
                 QoS::AtMostOnce
-            };
-            inbox.push(message(name, qos), false);
-        }
+            }
+        };
+        let messages = names.iter().map(|name| Ok(message(name, qos(name))));
+        let mut messages: VecDeque<_> = messages.collect();
+        inbox.push(&mut messages, false);
+        assert!(messages.is_empty());
         taken(inbox)
     }
 
@@ -306,23 +337,25 @@ mod tests {
     #[test]
     fn waiting_is_left_to_the_one_who_pushes() {
         let inbox = Inbox::new(1, Overflow::Wait);
-        let push = |name| inbox.push(message(name, QoS::AtMostOnce), true);
-        assert!(matches!(push("a"), Pushed::Taken));
-        assert!(matches!(push("b"), Pushed::Blocked(_)));
+        let push = |name| push(&inbox, message(name, QoS::AtMostOnce), true);
+        let taken_in = (Pushed::Open { missed: 0 }, 0);
+        assert_eq!(push("a"), taken_in);
+        assert_eq!(push("b"), (Pushed::Open { missed: 0 }, 1));
         let mut items = VecDeque::new();
         let mut cx = Context::from_waker(Waker::noop());
         assert_eq!(
             inbox.poll_take(&mut items, &mut cx),
             Poll::Ready(Some(true))
         );
-        assert!(matches!(push("b"), Pushed::Taken));
+        assert_eq!(push("b"), taken_in);
         // Given up waiting: the next ones are left out until some are taken.
-        assert!(matches!(
-            inbox.push(message("c", QoS::AtMostOnce), false),
-            Pushed::Missed
-        ));
-        assert!(matches!(push("d"), Pushed::Missed));
+        let mut messages = VecDeque::from([Ok(message("c", QoS::AtMostOnce))]);
+        let missed = Pushed::Open { missed: 1 };
+        assert_eq!(inbox.push(&mut messages, false), missed);
+        assert_eq!(push("d"), (missed, 0));
         assert_eq!(taken(&inbox), "b -2");
-        assert!(matches!(push("e"), Pushed::Taken));
+        assert_eq!(push("e"), taken_in);
+        inbox.close();
+        assert_eq!(push("f"), (Pushed::Closed, 1));
     }
 }

@@ -43,10 +43,13 @@
 
 mod client;
 mod connection;
+mod deliveries;
 mod error;
+mod ids;
 mod inbox;
 mod offline;
 mod options;
+mod outgoing;
 mod owned;
 mod publication;
 mod routes;

@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 
-use ::tokio::sync::oneshot;
 use bytes::Bytes;
 use mqtt_core::wire::{EncodeError, Packet, PacketId, Property, Publish, QoS, Version};
 use mqtt_core::{Instant, Message, UsageError};
 
-use super::error::{DeliveryError, PublishError};
+use super::deliveries::Key;
+use super::error::PublishError;
 use super::options::Offline;
-use super::publication::Outcome;
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -26,7 +25,7 @@ pub(super) struct Waiting {
     head: Vec<u8>,
     payload: Bytes,
     since: Instant,
-    pub(super) answer: oneshot::Sender<Outcome>,
+    pub(super) key: Key,
 }
 
 impl Waiting {
@@ -84,14 +83,15 @@ impl Queue {
         self.waiting.len()
     }
 
-    /// Queues a message, and returns how many gave way to it.
+    /// Queues a message that `begin` gives a key to, and returns that and those of messages that
+    /// gave way to it.
     pub(super) fn push(
         &mut self,
         message: &Message<'_>,
         payload: Option<Bytes>,
         since: Instant,
-        answer: oneshot::Sender<Outcome>,
-    ) -> Result<u64, PublishError> {
+        begin: impl FnOnce() -> Key,
+    ) -> Result<(Key, Vec<Key>), PublishError> {
         let limit = match self.policy {
             Offline::Reject => return Err(PublishError::Offline),
             Offline::Queue(limit) | Offline::DropOldest(limit) => limit,
@@ -99,26 +99,24 @@ impl Queue {
         let head = self.head(message);
         let head = head.map_err(|error| PublishError::Usage(UsageError::Encode(error)))?;
         let payload = payload.unwrap_or_else(|| Bytes::copy_from_slice(message.payload));
-        let waiting = Waiting {
-            head,
-            payload,
-            since,
-            answer,
-        };
-        let len = waiting.len();
+        let len = head.len() + payload.len();
         if len > limit || matches!(self.policy, Offline::Queue(_)) && self.len + len > limit {
             return Err(PublishError::QueueFull);
         }
-        let mut dropped = 0;
+        let mut dropped = Vec::new();
         while self.len + len > limit {
             let Some(oldest) = self.pop() else { break };
-            // Whoever does not wait for it learns by the count.
-            let _ = oldest.answer.send(Err(DeliveryError::Dropped));
-            dropped += 1;
+            dropped.push(oldest.key);
         }
+        let key = begin();
         self.len += len;
-        self.waiting.push_back(waiting);
-        Ok(dropped)
+        self.waiting.push_back(Waiting {
+            head,
+            payload,
+            since,
+            key,
+        });
+        Ok((key, dropped))
     }
 
     fn head(&self, message: &Message<'_>) -> Result<Vec<u8>, EncodeError> {
@@ -151,9 +149,8 @@ impl Queue {
 
     /// Forgets all messages.
     pub(super) fn clear(&mut self) {
-        while let Some(waiting) = self.pop() {
-            let _ = waiting.answer.send(Err(DeliveryError::Closed));
-        }
+        self.waiting.clear();
+        self.len = 0;
     }
 }
 
@@ -161,14 +158,11 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn push(queue: &mut Queue, payload: &[u8]) -> Result<u64, PublishError> {
+    /// Queues a message, and says how many gave way to it.
+    fn push(queue: &mut Queue, payload: &[u8]) -> Result<usize, PublishError> {
         let message = Message::new("t", payload).qos(QoS::AtLeastOnce);
-        queue.push(
-            &message,
-            None,
-            Instant::from_millis(0),
-            oneshot::channel().0,
-        )
+        let (_, dropped) = queue.push(&message, None, Instant::from_millis(0), || 0)?;
+        Ok(dropped.len())
     }
 
     /// The payloads in order.
@@ -219,9 +213,7 @@ mod tests {
         let properties = [Property::MessageExpiryInterval(10)];
         let message = Message::new("t", b"x").properties(&properties);
         let at = |seconds: u64| Instant::from_millis(seconds * 1000);
-        queue
-            .push(&message, None, at(100), oneshot::channel().0)
-            .unwrap();
+        queue.push(&message, None, at(100), || 0).unwrap();
         let waiting = queue.pop().unwrap();
         let left = |now| {
             waiting.hand_over(Version::V5, now, |message, _| match message.properties {

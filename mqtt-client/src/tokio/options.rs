@@ -9,8 +9,8 @@ use crate::auth::Authenticator;
 /// More fields may come, so that struct update syntax is the way to make one.
 #[derive(Debug)]
 pub struct Options {
-    /// Bytes for packets to be sent, of which a quarter is for all but PUBLISH; 64 KiB by
-    /// default. A payload that does not fit well is not copied there, so that it limits the size
+    /// Bytes for packets to be sent, of which a quarter is for all but PUBLISH; 16 KiB by
+    /// default. Payloads of an eighth and more are not copied there, so that it limits the size
     /// of no message.
     pub transmit_buffer: usize,
     /// How many messages above QoS 0, requests and large payloads may be in flight; 256 by
@@ -44,7 +44,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            transmit_buffer: 64 * 1024,
+            transmit_buffer: 16 * 1024,
             max_in_flight: 256,
             receive_maximum: 256,
             max_packet: 16 * 1024 * 1024,

@@ -3,11 +3,11 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
-use ::tokio::sync::oneshot;
 use mqtt_core::wire::{PacketId, ReasonCode};
 
+use super::deliveries::Key;
 use super::error::DeliveryError;
-use super::shared::{Awaited, Shared};
+use super::shared::Shared;
 
 /// What became of a message: the server's reason code, success of some kind.
 pub(super) type Outcome = Result<ReasonCode, DeliveryError>;
@@ -20,39 +20,25 @@ pub(super) type Outcome = Result<ReasonCode, DeliveryError>;
 #[derive(Debug)]
 pub struct Publication {
     packet_id: Option<PacketId>,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Done,
-    Underway {
-        shared: Arc<Shared>,
-        outcome: oneshot::Receiver<Outcome>,
-        /// Present while somebody waits.
-        awaited: Option<Awaited>,
-    },
+    /// Where the outcome will be.
+    underway: Option<(Arc<Shared>, Key)>,
 }
 
 impl Publication {
     /// A message of QoS 0 that leaves with the next write.
     pub(super) const DONE: Self = Self {
         packet_id: None,
-        state: State::Done,
+        underway: None,
     };
 
     pub(super) const fn underway(
         packet_id: Option<PacketId>,
         shared: Arc<Shared>,
-        outcome: oneshot::Receiver<Outcome>,
+        key: Key,
     ) -> Self {
         Self {
             packet_id,
-            state: State::Underway {
-                shared,
-                outcome,
-                awaited: None,
-            },
+            underway: Some((shared, key)),
         }
     }
 
@@ -67,22 +53,23 @@ impl Future for Publication {
     type Output = Result<ReasonCode, DeliveryError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let State::Underway {
-            shared,
-            outcome,
-            awaited,
-        } = &mut self.state
-        else {
+        let Some((shared, key)) = &self.underway else {
             return Poll::Ready(Ok(ReasonCode::Success));
         };
-        let outcome = match Pin::new(outcome).poll(cx) {
-            Poll::Ready(outcome) => outcome.unwrap_or(Err(DeliveryError::Closed)),
-            Poll::Pending => {
-                awaited.get_or_insert_with(|| Awaited::new(shared));
-                return Poll::Pending;
-            }
-        };
-        self.state = State::Done;
-        Poll::Ready(outcome)
+        let outcome = shared.deliveries.poll(*key, cx);
+        if outcome.is_ready() {
+            self.underway = None;
+        } else {
+            shared.awaits();
+        }
+        outcome
+    }
+}
+
+impl Drop for Publication {
+    fn drop(&mut self) {
+        if let Some((shared, key)) = self.underway.take() {
+            shared.deliveries.forget(key);
+        }
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ::tokio::sync::oneshot;
 use mqtt_core::wire::{
     Filter, PacketId, Property, Publish, QoS, ReasonCode, RetainHandling, SubAck, TopicFilter,
     UnsubAck, Version,
@@ -12,12 +11,13 @@ use mqtt_core::{Client as Core, Error, UsageError};
 
 use super::error::SubscribeError;
 use super::inbox::{Epochs, Inbox};
+use super::shared::Answer;
 use super::subscription::Gap;
 
 /// What the server has granted for each filter.
 pub(super) type Granted = Box<[Result<QoS, ReasonCode>]>;
-pub(super) type SubscribeAnswer = oneshot::Sender<Result<Granted, SubscribeError>>;
-pub(super) type UnsubscribeAnswer = oneshot::Sender<Result<(), SubscribeError>>;
+pub(super) type SubscribeAnswer = Answer<Result<Granted, SubscribeError>>;
+pub(super) type UnsubscribeAnswer = Answer<Result<(), SubscribeError>>;
 
 #[derive(Debug)]
 pub(super) struct Routes {
@@ -192,14 +192,18 @@ impl Routes {
         };
         let route = self.routes.remove(at);
         if !matches!(route.stage, Stage::Requested | Stage::Active) {
-            let _ = answer.map(|answer| answer.send(Ok(())));
+            if let Some(answer) = answer {
+                answer.send(Ok(()));
+            }
             return;
         }
         let is_unwanted = |topic: &str| !self.routes.iter().any(|route| route.has(topic));
         let filters = route.filters.iter().map(|filter| filter.topic.clone());
         let filters: Box<[_]> = filters.filter(|topic| is_unwanted(topic)).collect();
         if filters.is_empty() {
-            let _ = answer.map(|answer| answer.send(Ok(())));
+            if let Some(answer) = answer {
+                answer.send(Ok(()));
+            }
             return;
         }
         self.leaving.push_back(Leaving { filters, answer });
@@ -227,14 +231,18 @@ impl Routes {
             let filters = leaving.filters.iter().map(|filter| &**filter);
             let filters: Vec<&str> = filters.filter(|filter| !is_active(filter)).collect();
             if filters.is_empty() {
-                let _ = leaving.answer.map(|answer| answer.send(Ok(())));
+                if let Some(answer) = leaving.answer {
+                    answer.send(Ok(()));
+                }
                 continue;
             }
             match core.unsubscribe(&filters) {
                 Ok(id) => sent(id, Request::Unsubscribe(leaving)),
                 Err(Error::Usage(error)) if error != UsageError::NotConnected => {
                     let error = Err(SubscribeError::Usage(error));
-                    let _ = leaving.answer.map(|answer| answer.send(error));
+                    if let Some(answer) = leaving.answer {
+                        answer.send(error);
+                    }
                 }
                 Err(_) => {
                     self.leaving.push_front(leaving);
@@ -256,7 +264,7 @@ impl Routes {
                 Err(Error::Usage(error)) if error != UsageError::NotConnected => {
                     match route.answer.take() {
                         Some(answer) => {
-                            let _ = answer.send(Err(SubscribeError::Usage(error)));
+                            answer.send(Err(SubscribeError::Usage(error)));
                         }
                         None => route.inbox.push_gap(Gap::Usage(error)),
                     }
@@ -284,11 +292,11 @@ impl Routes {
         match route.answer.take() {
             Some(answer) if is_refused => {
                 let codes = suback.codes.iter().collect();
-                let _ = answer.send(Err(SubscribeError::Refused(codes)));
+                answer.send(Err(SubscribeError::Refused(codes)));
             }
             Some(answer) => {
                 // If nobody waits any more, the subscription is about to be removed.
-                let _ = answer.send(Ok(granted));
+                answer.send(Ok(granted));
             }
             None => {
                 let refused = route.filters.iter().zip(&granted);
@@ -322,7 +330,9 @@ impl Routes {
     /// There is no connection any more on which the server could confirm an end.
     pub(super) fn disconnected(&mut self) {
         for leaving in &mut self.leaving {
-            let _ = leaving.answer.take().map(|answer| answer.send(Ok(())));
+            if let Some(answer) = leaving.answer.take() {
+                answer.send(Ok(()));
+            }
         }
     }
 
@@ -339,7 +349,9 @@ impl Routes {
     /// The server knows of no subscription: all are to be made again.
     pub(super) fn forgotten(&mut self) {
         for leaving in self.leaving.drain(..) {
-            let _ = leaving.answer.map(|answer| answer.send(Ok(())));
+            if let Some(answer) = leaving.answer {
+                answer.send(Ok(()));
+            }
         }
         for route in &mut self.routes {
             if route.stage == Stage::Active {
@@ -349,8 +361,12 @@ impl Routes {
         self.is_due = true;
     }
 
-    /// Calls `to` for each inbox that a message is for.
-    pub(super) fn find(&self, topic: &str, publish: &Publish<'_>, mut to: impl FnMut(&Arc<Inbox>)) {
+    /// The inboxes that a message to `topic` is for.
+    pub(super) fn find<'a>(
+        &'a self,
+        topic: &'a str,
+        publish: &'a Publish<'a>,
+    ) -> impl Iterator<Item = &'a Arc<Inbox>> {
         let identifiers = || {
             let properties = publish.properties.iter();
             properties.filter_map(|property| match property {
@@ -359,11 +375,9 @@ impl Routes {
             })
         };
         let is_known = identifiers().any(|identifier| self.is_known(identifier));
-        for route in &self.routes {
-            if route.claims(topic, is_known.then(identifiers)) {
-                to(&route.inbox);
-            }
-        }
+        let routes = self.routes.iter();
+        let routes = routes.filter(move |route| route.claims(topic, is_known.then(identifiers)));
+        routes.map(|route| &route.inbox)
     }
 
     /// Nothing more comes, for anybody.
@@ -387,7 +401,9 @@ impl Leaving {
         } else {
             Err(SubscribeError::Refused(codes))
         };
-        let _ = self.answer.map(|answer| answer.send(result));
+        if let Some(answer) = self.answer {
+            answer.send(result);
+        }
     }
 }
 
@@ -426,7 +442,7 @@ mod tests {
                     .map(|filter| Filter::new(filter, QoS::AtMostOnce))
                     .collect();
                 let inbox = Arc::new(Inbox::new(1, Overflow::Wait));
-                routes.add(&filters, Arc::clone(&inbox), Some(oneshot::channel().0));
+                routes.add(&filters, Arc::clone(&inbox), Some(Answer::to_nobody()));
                 inbox
             })
             .collect();
@@ -438,16 +454,9 @@ mod tests {
             properties: properties.as_slice().into(),
             ..Publish::new(topic, &[])
         };
-        let mut found = Vec::new();
-        routes.find(topic, &publish, |inbox| {
-            found.push(
-                1 + inboxes
-                    .iter()
-                    .position(|other| Arc::ptr_eq(other, inbox))
-                    .unwrap(),
-            );
-        });
-        found
+        let place = |inbox| inboxes.iter().position(|other| Arc::ptr_eq(other, inbox));
+        let found = routes.find(topic, &publish);
+        found.map(|inbox| 1 + place(inbox).unwrap()).collect()
     }
 
     #[test]
@@ -488,7 +497,7 @@ mod tests {
         let mut add = |filter| {
             let inbox = Arc::new(Inbox::new(1, Overflow::Wait));
             let filters = [Filter::new(filter, QoS::AtMostOnce)];
-            routes.add(&filters, inbox, Some(oneshot::channel().0))
+            routes.add(&filters, inbox, Some(Answer::to_nobody()))
         };
         let (_one, two) = (add("a/#"), add("a/b"));
         let properties = [Property::SubscriptionIdentifier(routes.identifier(two))];
@@ -497,6 +506,6 @@ mod tests {
             ..Publish::new("a/b", &[])
         };
         routes.remove(two, None);
-        routes.find("a/b", &publish, |_| panic!("for somebody"));
+        assert_eq!(routes.find("a/b", &publish).count(), 0);
     }
 }

@@ -7,7 +7,6 @@
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::task::{Poll, Waker};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::tokio::sync::{oneshot, watch};
@@ -16,13 +15,16 @@ use mqtt_core::wire::{Ack, EncodeError, Filter, PacketId, QoS, ReasonCode, Topic
 use mqtt_core::{Error, Instant, Message, UsageError};
 
 use super::SubscribeError;
+use super::deliveries::{Deliveries, Key};
 use super::error::{ConnectionError, DeliveryError, DisconnectError, PublishError};
+use super::ids::IdMap;
 use super::inbox::Inbox;
 use super::offline::Queue;
 use super::options::Options;
+use super::outgoing::Outgoing;
 use super::owned::Core;
 use super::publication::{Outcome, Publication};
-use super::routes::{Request, Routes, SubscribeAnswer};
+use super::routes::{Request, Routes, SubscribeAnswer, UnsubscribeAnswer};
 use super::status::{Connected, Stats, Status};
 use super::subscription::Received;
 use super::waiters::Waiters;
@@ -30,7 +32,9 @@ use super::waiters::Waiters;
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// How many wait for the server to answer or to take something.
+    /// What becomes of messages; this lock is taken last.
+    pub(super) deliveries: Deliveries,
+    /// How many wait for the server to answer a request or to take something.
     awaited: AtomicUsize,
     /// True while nothing is received because a subscription's queue is full.
     pub(super) is_paused: AtomicBool,
@@ -55,11 +59,13 @@ pub(super) struct State {
     /// The connection that the server has accepted last.
     pub(super) connected: Option<Connected>,
     /// Messages above QoS 0, and large ones, on their way.
-    publications: HashMap<PacketId, oneshot::Sender<Outcome>>,
-    requests: HashMap<PacketId, Request>,
+    publications: IdMap<Key>,
+    requests: IdMap<Request>,
     /// Payloads that the core has not copied.
-    lent: HashMap<PacketId, Large>,
+    lent: IdMap<Large>,
     lent_len: usize,
+    /// How many bytes of that are of QoS 0, and so wait to be sent.
+    plain_len: usize,
     max_lent: usize,
     /// From which length on a payload is not copied.
     large: usize,
@@ -122,7 +128,8 @@ pub(super) struct Closing {
 #[derive(Debug)]
 struct Large {
     payload: Bytes,
-    qos: QoS,
+    /// True at QoS 0.
+    is_plain: bool,
 }
 
 /// Somebody who waits for the server to answer or to take something. Meanwhile reception does not
@@ -133,9 +140,7 @@ pub(super) struct Awaited(Arc<Shared>);
 impl Awaited {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         shared.awaited.fetch_add(1, Ordering::SeqCst);
-        if shared.is_paused.load(Ordering::SeqCst) {
-            shared.lock().wake();
-        }
+        shared.awaits();
         Self(Arc::clone(shared))
     }
 }
@@ -143,6 +148,36 @@ impl Awaited {
 impl Drop for Awaited {
     fn drop(&mut self) {
         self.0.awaited.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The way to somebody who waits for the server's answer to a request, and who does so no longer
+/// once it is here.
+#[derive(Debug)]
+pub(super) struct Answer<T> {
+    to: oneshot::Sender<T>,
+    _awaited: Option<Awaited>,
+}
+
+impl<T> Answer<T> {
+    /// Not under the lock of the state.
+    pub(super) fn new(shared: &Arc<Shared>) -> (Self, oneshot::Receiver<T>) {
+        let (to, answer) = oneshot::channel();
+        let _awaited = Some(Awaited::new(shared));
+        (Self { to, _awaited }, answer)
+    }
+
+    /// Nobody has to wait for it any more, either.
+    pub(super) fn send(self, answer: T) {
+        let _ = self.to.send(answer);
+    }
+
+    #[cfg(test)]
+    pub(super) fn to_nobody() -> Self {
+        Self {
+            to: oneshot::channel().0,
+            _awaited: None,
+        }
     }
 }
 
@@ -158,12 +193,13 @@ impl Shared {
             closing: None,
             connecting: Connecting::default(),
             connected: None,
-            publications: HashMap::new(),
-            requests: HashMap::new(),
-            lent: HashMap::new(),
+            publications: IdMap::default(),
+            requests: IdMap::default(),
+            lent: IdMap::default(),
             lent_len: 0,
+            plain_len: 0,
             max_lent: options.large_payloads,
-            large: options.transmit_buffer / 4,
+            large: options.transmit_buffer / 8,
             version,
             queue: Queue::new(options.offline, version),
             waiters: Waiters::default(),
@@ -174,6 +210,7 @@ impl Shared {
         };
         Self {
             state: Mutex::new(state),
+            deliveries: Deliveries::default(),
             awaited: AtomicUsize::new(0),
             is_paused: AtomicBool::new(false),
             status: watch::Sender::new(Status::Idle { error: None }),
@@ -196,7 +233,15 @@ impl Shared {
     }
 
     pub(super) fn is_awaited(&self) -> bool {
-        self.awaited.load(Ordering::SeqCst) > 0
+        self.awaited.load(Ordering::SeqCst) > 0 || self.deliveries.is_awaited()
+    }
+
+    /// Somebody has begun to wait for the server: reception goes on. Not under the lock of the
+    /// state.
+    pub(super) fn awaits(&self) {
+        if self.is_paused.load(Ordering::SeqCst) {
+            self.lock().wake();
+        }
     }
 
     /// Publishes, as soon as there is room and in the order of asking.
@@ -288,11 +333,15 @@ impl State {
             // Those that waited for the connection go first.
             Phase::Online => return Err(PublishError::Full),
             Phase::Offline => {
-                let (answer, outcome) = oneshot::channel();
-                let payload = payload.cloned();
-                let dropped = self.queue.push(message, payload, shared.now(), answer)?;
-                self.stats.dropped += dropped;
-                Publication::underway(None, Arc::clone(shared), outcome)
+                let (payload, now) = (payload.cloned(), shared.now());
+                let begin = || shared.deliveries.begin();
+                let (key, dropped) = self.queue.push(message, payload, now, begin)?;
+                for key in dropped {
+                    // Whoever does not wait for it learns by the count.
+                    shared.deliveries.end(key, Err(DeliveryError::Dropped));
+                    self.stats.dropped += 1;
+                }
+                Publication::underway(None, Arc::clone(shared), key)
             }
         };
         self.stats.published += 1;
@@ -310,9 +359,9 @@ impl State {
         let publication = match id.map_err(refusal)? {
             None => Publication::DONE,
             Some(id) => {
-                let (answer, outcome) = oneshot::channel();
-                self.publications.insert(id, answer);
-                Publication::underway(Some(id), Arc::clone(shared), outcome)
+                let key = shared.deliveries.begin();
+                self.publications.insert(id, key);
+                Publication::underway(Some(id), Arc::clone(shared), key)
             }
         };
         self.wake();
@@ -336,7 +385,11 @@ impl State {
                 result => return result,
             }
         }
-        if self.lent_len > 0 && self.lent_len + bytes.len() > self.max_lent {
+        let is_plain = message.qos == QoS::AtMostOnce;
+        // What is gathered for one write is soon enough followed by more.
+        let is_full = self.lent_len > 0 && self.lent_len + bytes.len() > self.max_lent
+            || is_plain && self.plain_len > 0 && self.plain_len + bytes.len() > Outgoing::LIMIT;
+        if is_full {
             return Err(Error::Full(mqtt_core::Resource::Messages));
         }
         let head = Message {
@@ -348,13 +401,13 @@ impl State {
         let payload = payload.cloned();
         let payload = payload.unwrap_or_else(|| Bytes::copy_from_slice(message.payload));
         self.lent_len += len;
-        let qos = message.qos;
-        self.lent.insert(id, Large { payload, qos });
+        self.plain_len += if is_plain { len } else { 0 };
+        self.lent.insert(id, Large { payload, is_plain });
         Ok(Some(id))
     }
 
     /// Hands over what waited for the connection, as far as there is room.
-    pub(super) fn hand_over_queue(&mut self, now: Instant) {
+    pub(super) fn hand_over_queue(&mut self, shared: &Shared, now: Instant) {
         while let Some(waiting) = self.queue.pop() {
             let result = waiting.hand_over(self.version, now, |message, payload| {
                 self.try_hand_over(message, Some(payload))
@@ -369,7 +422,7 @@ impl State {
             let outcome = match result {
                 Some(Ok(None)) => Ok(ReasonCode::Success),
                 Some(Ok(Some(id))) => {
-                    self.publications.insert(id, waiting.answer);
+                    self.publications.insert(id, waiting.key);
                     continue;
                 }
                 None => {
@@ -382,51 +435,93 @@ impl State {
                 }
                 Some(Err(_)) => Err(DeliveryError::Closed),
             };
-            let _ = waiting.answer.send(outcome);
+            shared.deliveries.end(waiting.key, outcome);
         }
     }
 
-    /// The part of a large payload that is to be sent next.
-    pub(super) fn payload(&mut self) -> Option<Bytes> {
+    /// True if there are payloads that lie outside of the core.
+    pub(super) fn has_large(&self) -> bool {
+        !self.lent.is_empty()
+    }
+
+    /// Takes what is to be sent from the core, with the payloads that lie outside of it.
+    pub(super) fn gather(
+        &mut self,
+        shared: &Shared,
+        outgoing: &mut Outgoing,
+        is_vectored: bool,
+        now: Instant,
+    ) {
+        while outgoing.room() > 0 {
+            let copied = self.core.with(|core| {
+                let bytes = core.transmit();
+                let bytes = bytes.get(..outgoing.room()).unwrap_or(bytes);
+                outgoing.copy(bytes);
+                let n = bytes.len();
+                core.transmitted(n, now);
+                n
+            });
+            if copied > 0 {
+                continue;
+            }
+            let Some(payload) = self.payload(Outgoing::LIMIT) else {
+                return;
+            };
+            let n = payload.len();
+            if is_vectored {
+                outgoing.push(payload);
+            } else {
+                outgoing.copy(&payload);
+            }
+            self.payload_sent(shared, n, now);
+        }
+    }
+
+    /// The part of a large payload that is to be sent next, no more than `max` bytes.
+    fn payload(&mut self, max: usize) -> Option<Bytes> {
         let lent = self.core.with(|core| core.payload())?;
         let large = self.lent.get(&lent.id)?;
-        let end = lent.offset + lent.left;
+        let end = lent.offset + lent.left.min(max);
         (end <= large.payload.len()).then(|| large.payload.slice(lent.offset..end))
     }
 
-    /// Notes that `n` bytes of a large payload were sent.
-    pub(super) fn payload_sent(&mut self, n: usize, now: Instant) {
+    /// Notes that `n` bytes of a large payload were taken.
+    fn payload_sent(&mut self, shared: &Shared, n: usize, now: Instant) {
         let Some(lent) = self.core.with(|core| core.payload()) else {
             return;
         };
         self.core.with(|core| core.transmitted(n, now));
-        let is_plain = |large: &Large| large.qos == QoS::AtMostOnce;
+        let is_plain = |large: &Large| large.is_plain;
         if n == lent.left && self.lent.get(&lent.id).is_some_and(is_plain) {
-            self.resolve(lent.id, Ok(ReasonCode::Success));
+            self.resolve(shared, lent.id, Ok(ReasonCode::Success));
         }
     }
 
     /// A message of ours is through, or is not going to be.
-    pub(super) fn resolve(&mut self, id: PacketId, outcome: Outcome) {
+    pub(super) fn resolve(&mut self, shared: &Shared, id: PacketId, outcome: Outcome) {
         match &outcome {
             Err(DeliveryError::Refused(_)) => self.stats.refused += 1,
             Err(DeliveryError::Lost) => self.stats.lost += 1,
             _ => {}
         }
-        if let Some(large) = self.lent.remove(&id) {
-            self.lent_len -= large.payload.len();
-            self.waiters.wake();
+        if !self.lent.is_empty() {
+            if let Some(large) = self.lent.remove(&id) {
+                let len = large.payload.len();
+                self.lent_len -= len;
+                self.plain_len -= if large.is_plain { len } else { 0 };
+                self.waiters.wake();
+            }
         }
-        if let Some(answer) = self.publications.remove(&id) {
-            let _ = answer.send(outcome);
+        if let Some(key) = self.publications.remove(&id) {
+            shared.deliveries.end(key, outcome);
         }
     }
 
     /// A message or a request of ours is lost.
-    pub(super) fn lost(&mut self, id: PacketId) {
+    pub(super) fn lost(&mut self, shared: &Shared, id: PacketId) {
         match self.requests.remove(&id) {
             Some(request) => self.routes.unanswered(request),
-            None => self.resolve(id, Err(DeliveryError::Lost)),
+            None => self.resolve(shared, id, Err(DeliveryError::Lost)),
         }
     }
 
@@ -452,7 +547,7 @@ impl State {
     /// How many messages are not through.
     pub(super) fn unfinished(&mut self) -> usize {
         let in_flight = usize::from(self.core.with(|core| core.in_flight()));
-        let is_plain = |large: &&Large| large.qos == QoS::AtMostOnce;
+        let is_plain = |large: &&Large| large.is_plain;
         in_flight + self.lent.values().filter(is_plain).count() + self.queue.count()
     }
 
@@ -480,16 +575,12 @@ impl State {
         Ok(key)
     }
 
-    /// Ends a subscription. The answer is `None` if there is no connection to wait for.
-    pub(super) fn unsubscribe(
-        &mut self,
-        key: u64,
-    ) -> Option<oneshot::Receiver<Result<(), SubscribeError>>> {
-        let (answer, receiver) = oneshot::channel();
+    /// Ends a subscription. True if there is a connection, on which the server will confirm it.
+    pub(super) fn unsubscribe(&mut self, key: u64, answer: Option<UnsubscribeAnswer>) -> bool {
         let is_online = self.phase == Phase::Online;
-        self.routes.remove(key, is_online.then_some(answer));
+        self.routes.remove(key, answer.filter(|_| is_online));
         self.wake();
-        is_online.then_some(receiver)
+        is_online
     }
 
     pub(super) fn acknowledge(&mut self, message: &mut Received, code: ReasonCode) {
@@ -568,13 +659,14 @@ impl State {
     }
 
     /// The end: nobody waits for anything any more.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, shared: &Shared) {
         self.phase = Phase::Closed;
         self.take_connecting();
         self.publications.clear();
         self.requests.clear();
         self.lent.clear();
         self.queue.clear();
+        shared.deliveries.close();
         self.discarded.clear();
         self.routes.close();
         self.waiters.wake();

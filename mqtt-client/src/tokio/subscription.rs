@@ -14,7 +14,7 @@ use mqtt_core::wire::{PacketId, QoS, ReasonCode};
 use super::client::Handle;
 use super::error::SubscribeError;
 use super::inbox::{Inbox, Item};
-use super::shared::{Awaited, Phase};
+use super::shared::{Answer, Phase};
 
 /// The messages of a subscription, in order of arrival, in a bounded queue of its own.
 ///
@@ -102,13 +102,17 @@ impl Subscription {
     /// # Errors
     /// [`SubscribeError::Refused`] if the server had no such subscription or does not end it.
     pub async fn unsubscribe(self) -> Result<(), SubscribeError> {
-        let answer = self.handle.shared.lock().unsubscribe(self.key);
-        let _awaited = Awaited::new(&self.handle.shared);
+        let (sender, answer) = Answer::new(&self.handle.shared);
+        let is_online = self
+            .handle
+            .shared
+            .lock()
+            .unsubscribe(self.key, Some(sender));
         drop(self);
-        match answer {
-            Some(answer) => answer.await.unwrap_or(Err(SubscribeError::Closed)),
-            None => Ok(()),
+        if !is_online {
+            return Ok(());
         }
+        answer.await.unwrap_or(Err(SubscribeError::Closed))
     }
 }
 
@@ -116,7 +120,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         self.inbox.close();
         let mut state = self.handle.shared.lock();
-        state.unsubscribe(self.key);
+        state.unsubscribe(self.key, None);
         let mut left = core::mem::take(&mut self.taken);
         loop {
             let messages = left.drain(..).flatten();
@@ -193,6 +197,10 @@ pub(super) struct Due {
 }
 
 impl Receipt {
+    pub(super) fn of(due: Option<Due>) -> Self {
+        Self(due.map(Inner::One))
+    }
+
     /// Receipts for `n` subscriptions.
     pub(super) fn split(due: Option<Due>, n: usize) -> impl Iterator<Item = Self> {
         let shared = due

@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use ::tokio::time::{Instant, sleep_until, timeout};
-use mqtt_core::wire::{ReasonCode, Version};
+use mqtt_core::wire::ReasonCode;
 use mqtt_core::{Instant as CoreInstant, Step};
 
 use super::connection::{Connection, Ended};
@@ -18,12 +18,11 @@ use super::shared::{Shared, State, Wanted};
 use super::status::Status;
 use crate::auth::Exchange;
 
-pub(super) fn spawn(shared: Arc<Shared>, servers: Vec<Server>, options: Options, version: Version) {
+pub(super) fn spawn(shared: Arc<Shared>, servers: Vec<Server>, options: Options) {
     let task = Task {
         shared: Closer(shared),
         servers,
         options,
-        version,
         first: 0,
         attempt: 0,
     };
@@ -34,7 +33,6 @@ struct Task {
     shared: Closer,
     servers: Vec<Server>,
     options: Options,
-    version: Version,
     /// Which server to try first.
     first: usize,
     /// How many attempts were in vain.
@@ -46,7 +44,7 @@ struct Closer(Arc<Shared>);
 
 impl Drop for Closer {
     fn drop(&mut self) {
-        self.0.lock().close();
+        self.0.lock().close(&self.0);
         self.0.set_status(Status::Closed);
     }
 }
@@ -213,7 +211,7 @@ impl Task {
             None => return failed(ConnectionError::Requested),
         };
         let max_packet = self.options.max_packet;
-        let connection = Connection::new(shared, name, stream, self.version, max_packet);
+        let connection = Connection::new(shared, name, stream, max_packet);
         connection.run(exchange).await
     }
 

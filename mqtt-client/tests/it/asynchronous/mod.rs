@@ -1,5 +1,6 @@
 //! The client for tokio, against a server that says what the test has it say.
 
+mod batches;
 mod cancel;
 mod connect;
 mod cuts;
