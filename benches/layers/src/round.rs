@@ -112,3 +112,70 @@ impl Contender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &[u8] = b"message";
+
+    fn sending(decode: fn(&[u8]) -> Vec<u8>) -> Contender {
+        let pipe = Pipe::default();
+        let below = pipe.clone();
+        let send = move || drop(below.send(MESSAGE));
+        Contender::sending(String::new(), String::new(), &pipe, MESSAGE, send, decode)
+    }
+
+    fn receiving(wrong: usize) -> Contender {
+        let pipe = Pipe::default();
+        let below = pipe.clone();
+        let encode = move |n, wire: &mut Vec<u8>| {
+            wire.extend(MESSAGE.iter().cycle().take(n * MESSAGE.len()));
+            if let Some(byte) = wire.get_mut(wrong) {
+                *byte ^= 1;
+            }
+        };
+        let receive = move |bytes, buf: &mut [u8]| {
+            let n = below.receive(buf).unwrap();
+            assert_eq!(n, bytes);
+            Last::InBuffer(0..n)
+        };
+        Contender::receiving(
+            String::new(),
+            String::new(),
+            &pipe,
+            MESSAGE,
+            encode,
+            receive,
+        )
+    }
+
+    #[test]
+    fn what_comes_out_as_it_went_in_is_right() {
+        sending(<[u8]>::to_vec).run(3);
+        receiving(usize::MAX).run(3);
+    }
+
+    #[test]
+    #[should_panic = "assertion"]
+    fn a_byte_that_was_not_sent_is_noticed() {
+        sending(|wire| {
+            let mut data = wire.to_vec();
+            data[9] ^= 1;
+            data
+        })
+        .run(3);
+    }
+
+    #[test]
+    #[should_panic = "assertion"]
+    fn a_message_that_was_not_sent_is_noticed() {
+        sending(|wire| wire[MESSAGE.len()..].to_vec()).run(3);
+    }
+
+    #[test]
+    #[should_panic = "assertion"]
+    fn a_byte_that_was_not_received_is_noticed() {
+        receiving(9).run(3);
+    }
+}

@@ -118,3 +118,22 @@ pub struct Catalogue {
     /// Tables that are on no page.
     pub left_out: &'static [&'static str],
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CATALOGUE;
+
+    #[test]
+    fn plots_are_on_pages_that_there_are() {
+        let bars = CATALOGUE.bars.iter().map(|plot| (plot.page, plot.file));
+        let lines = CATALOGUE.lines.iter().map(|plot| (plot.page, plot.file));
+        let plots: Vec<_> = bars.chain(lines).collect();
+        for (page, file) in &plots {
+            let is_there = CATALOGUE.pages.iter().any(|it| it.file == *page);
+            assert!(is_there, "{file} is on {page}");
+        }
+        for file in CATALOGUE.brief_plots {
+            assert!(plots.iter().any(|it| it.1 == *file), "{file}");
+        }
+    }
+}

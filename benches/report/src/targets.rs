@@ -26,18 +26,18 @@ pub const TARGETS: [Target; 7] = [
         about: "bytes and packets",
         package: "micro",
         bench: "codec",
-        args: CRITERION,
-        quick: CRITERION_QUICK,
-        seconds: 240.0,
+        args: &[],
+        quick: &["--quick"],
+        seconds: 120.0,
     },
     Target {
         name: "engine",
         about: "protocol without input and output",
         package: "micro",
         bench: "engine",
-        args: CRITERION,
-        quick: CRITERION_QUICK,
-        seconds: 120.0,
+        args: &[],
+        quick: &["--quick"],
+        seconds: 60.0,
     },
     Target {
         name: "allocations",
@@ -63,7 +63,7 @@ pub const TARGETS: [Target; 7] = [
         package: "e2e",
         bench: "e2e",
         args: &[],
-        quick: &[],
+        quick: &["--rounds", "1", "--seconds", "0.05"],
         seconds: 400.0,
     },
     Target {
@@ -71,9 +71,13 @@ pub const TARGETS: [Target; 7] = [
         about: "WebSocket and TLS alone",
         package: "layers",
         bench: "layers",
-        args: CRITERION,
-        quick: CRITERION_QUICK,
-        seconds: 90.0,
+        args: &[
+            "--warm-up-time=0.05",
+            "--measurement-time=0.2",
+            "--sample-size=20",
+        ],
+        quick: &["--quick"],
+        seconds: 60.0,
     },
     Target {
         name: "many",
@@ -84,19 +88,4 @@ pub const TARGETS: [Target; 7] = [
         quick: &[],
         seconds: 60.0,
     },
-];
-
-/// Half a second for each figure: there are hundreds of them.
-const CRITERION: &[&str] = &[
-    "--noplot",
-    "--warm-up-time=0.1",
-    "--measurement-time=0.4",
-    "--sample-size=20",
-];
-
-const CRITERION_QUICK: &[&str] = &[
-    "--noplot",
-    "--warm-up-time=0.01",
-    "--measurement-time=0.04",
-    "--sample-size=10",
 ];

@@ -47,13 +47,11 @@ pub(super) const GOALS: &[Goal] = &[
     },
     Goal {
         what: "the same, by instructions",
-        table: "instructions/codec",
         measure: "instructions",
         ..CODEC
     },
     Goal {
         what: "codec without allocations",
-        table: "allocations/codec",
         measure: "allocations",
         against: Against::Nothing,
         wanted: 0.0,
@@ -80,7 +78,6 @@ pub(super) const GOALS: &[Goal] = &[
     },
     Goal {
         what: "engine without allocations",
-        table: "allocations/engine",
         version: "",
         measure: "allocations",
         wanted: 0.0,

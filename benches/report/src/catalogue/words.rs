@@ -7,7 +7,7 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         file: "codec",
         title: "Codec",
-        tables: &["codec", "instructions/codec", "allocations/codec"],
+        tables: &["codec"],
         about: "From an application's `&str` and `&[u8]` to the bytes of a packet, and from bytes to \
             a packet, each codec called as its own users call it. Before it is measured, each has \
             encoded the packet byte for byte as the others, and has found in it what was put in.",
@@ -17,7 +17,7 @@ pub(super) const PAGES: &[Page] = &[
     Page {
         file: "engine",
         title: "Engine",
-        tables: &["engine", "instructions/engine", "allocations/engine"],
+        tables: &["engine", "hostile"],
         about: "Clients without input and output, with a server at their side that only answers. A \
             window is filled with messages, the answers are given back until there are none, and \
             the cost of a message is told, the server's small part in it. After each window \
@@ -62,12 +62,13 @@ pub(super) const PAGES: &[Page] = &[
 ];
 
 pub(super) const TABLES: &[(&str, &str, &str)] = &[
-    ("codec", "Time", ""),
-    ("instructions/codec", "Instructions", ""),
-    ("allocations/codec", "Heap", ""),
-    ("engine", "Time", ""),
-    ("instructions/engine", "Instructions", ""),
-    ("allocations/engine", "Heap", ""),
+    ("codec", "Packets", ""),
+    ("engine", "Messages", ""),
+    (
+        "hostile",
+        "Hostile servers",
+        "What it takes to be told nonsense.",
+    ),
     (
         "e2e/tcp",
         "Over TCP, to the null broker",
