@@ -18,7 +18,12 @@ fn layers(criterion: &mut Criterion) {
 }
 
 fn compare(criterion: &mut Criterion, len: usize, contenders: &mut [Contender]) {
-    let mut group = criterion.benchmark_group(format!("layers/{}", contenders[0].case));
+    // A table for each layer.
+    let (layer, act) = contenders[0]
+        .case
+        .rsplit_once(", ")
+        .expect("a layer and what it does");
+    let mut group = criterion.benchmark_group(format!("{layer}/{act}"));
     group.throughput(Throughput::Bytes(len as u64));
     for contender in contenders {
         group.bench_function(contender.client.clone(), |bencher| {

@@ -88,8 +88,8 @@ pub fn write(
         .iter()
         .map(|(name, it)| (name.as_str(), &it.run))
         .collect();
-    let goals = goals(catalogue.goals, &rows);
-    let brief = brief(catalogue, &rows, &runs, &plots, &goals, folder);
+    let brief = brief(catalogue, &rows, &runs, &plots, folder);
+    let goals = goals(catalogue.goals, &rows, false);
     files.insert(INDEX.to_owned(), index(&written, &runs, &plots, &goals));
     Ok(Pages { files, brief })
 }
@@ -186,12 +186,15 @@ fn is_busy(run: &Run) -> bool {
     run.load > 0.75 * run.machine.cores as f64
 }
 
-/// The table of the goals.
-fn goals(goals: &[Goal], rows: &[Row]) -> String {
+/// The table of the goals; a brief one has only those that were measured.
+fn goals(goals: &[Goal], rows: &[Row], is_brief: bool) -> String {
     let mut text = String::from("| goal | | found |\n| --- | --- | --- |\n");
     let mut missed = String::new();
     for goal in goals {
         let standing = goal.judge(rows);
+        if is_brief && standing.is_met.is_none() {
+            continue;
+        }
         let word = match standing.is_met {
             Some(true) => "met",
             Some(false) => "**missed**",
@@ -214,7 +217,6 @@ fn brief(
     rows: &[Row],
     runs: &[(&str, &Run)],
     plots: &[(&str, &str, &str)],
-    goals: &str,
     folder: &str,
 ) -> String {
     let mut text = String::new();
@@ -244,7 +246,7 @@ fn brief(
             let _ = write!(text, "\n![{title}]({folder}/{file}.svg)\n");
         }
     }
-    let _ = write!(text, "\n{goals}");
+    let _ = write!(text, "\n{}", goals(catalogue.goals, rows, true));
     text
 }
 
