@@ -41,8 +41,7 @@ struct Attack {
     aliases: u16,
     /// The messages that the client has sent before.
     in_flight: u16,
-    /// True if the application goes on publishing, and all memory is taken but for the message that
-    /// was acknowledged last.
+    /// True if the application publishes whenever there is room, which there mostly is not.
     is_full: bool,
 }
 
@@ -278,8 +277,8 @@ fn attacks() -> Vec<Attack> {
             )
         });
     }
-    // A message can be published when another is acknowledged: the second of them all, so that all
-    // behind it have to be moved.
+    // A message can be published when others are acknowledged: always the second of them all, so that
+    // all behind it have to be moved.
     for in_flight in [16, 1024] {
         all.push(Attack {
             in_flight,
@@ -296,8 +295,10 @@ fn attacks() -> Vec<Attack> {
 /// A client under attack.
 struct Victim {
     client: Client<'static>,
-    /// The messages in flight of one that has no room for more.
+    /// The messages in flight.
     kept: Vec<u16>,
+    /// Acknowledgements of these.
+    acks: Vec<u8>,
     rx: RxBuf<'static>,
 }
 
@@ -335,6 +336,7 @@ impl Victim {
         let mut victim = Self {
             client: Client::new(config, buffers),
             kept: Vec::new(),
+            acks: Vec::new(),
             rx: RxBuf::new(vec![0; RX].leak()),
         };
         victim.connect();
@@ -342,11 +344,9 @@ impl Victim {
             while let Ok(id) = victim.publish() {
                 victim.kept.push(id);
             }
+            victim.flush();
             let n = victim.kept.len();
             assert!(n >= window - 2, "{n} of {window} messages");
-            victim.flush();
-            // Where the ring ends less than a message may stay unused.
-            victim.acknowledge_second();
         }
         victim
     }
@@ -416,15 +416,18 @@ impl Victim {
         Ok(id.expect("an identifier").get())
     }
 
-    /// Has room for one more message as often as one is acknowledged.
+    /// Publishes whenever there is room again.
     fn make_room(&mut self, attack: &Attack) -> Outcome {
         let mut outcome = Outcome::default();
         for _ in attack.input.chunks_exact(4) {
             outcome = self.acknowledge_second();
-            let id = self.publish().expect("there is room again");
-            self.kept.push(id);
+            while let Ok(id) = self.publish() {
+                self.kept.push(id);
+            }
             self.flush();
         }
+        // Most of the room is in use at any time.
+        assert!(self.kept.len() >= usize::from(attack.in_flight) * 3 / 4);
         outcome
     }
 
@@ -435,16 +438,20 @@ impl Victim {
 
     /// Sends messages and receives their acknowledgements: the input has them by their turns.
     fn acknowledge(&mut self, attack: &Attack) -> Outcome {
-        let ids: Vec<u16> = (0..attack.in_flight)
-            .map(|_| self.publish().expect("there is room"))
-            .collect();
-        self.flush();
-        let mut input = attack.input.clone();
-        for ack in input.chunks_exact_mut(4) {
-            let turn = u16::from_be_bytes([ack[2], ack[3]]);
-            ack[2..].copy_from_slice(&ids[usize::from(turn)].to_be_bytes());
+        self.kept.clear();
+        for _ in 0..attack.in_flight {
+            let id = self.publish().expect("there is room");
+            self.kept.push(id);
         }
-        let outcome = self.receive(&input, attack.read);
+        self.flush();
+        let mut acks = std::mem::take(&mut self.acks);
+        acks.clone_from(&attack.input);
+        for ack in acks.chunks_exact_mut(4) {
+            let turn = u16::from_be_bytes([ack[2], ack[3]]);
+            ack[2..].copy_from_slice(&self.kept[usize::from(turn)].to_be_bytes());
+        }
+        let outcome = self.receive(&acks, attack.read);
+        self.acks = acks;
         assert_eq!(self.client.in_flight(), 0);
         outcome
     }
