@@ -7,6 +7,7 @@
 pub mod broker;
 pub mod calls;
 pub mod engine;
+pub mod feeder;
 pub mod job;
 pub mod meter;
 pub mod ours;

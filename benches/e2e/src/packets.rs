@@ -1,6 +1,6 @@
 //! Packets as bytes, for those that do without a codec.
 
-use crate::{CLIENT_ID, TOPIC};
+use crate::TOPIC;
 
 /// The first byte of an acknowledgement, or a PUBLISH of QoS 0 without flags.
 pub mod first {
@@ -50,25 +50,25 @@ fn string(text: &str) -> impl Iterator<Item = u8> {
 
 /// CONNECT with a clean start and without a keep-alive.
 #[must_use]
-pub fn connect(level: u8) -> Vec<u8> {
+pub fn connect(level: u8, client_id: &str) -> Vec<u8> {
     let mut body: Vec<_> = string("MQTT").collect();
     body.extend([level, 2, 0, 0]);
     if level == 5 {
         body.push(0);
     }
-    body.extend(string(CLIENT_ID));
+    body.extend(string(client_id));
     packet(first::CONNECT, &body)
 }
 
-/// SUBSCRIBE to the topic.
+/// SUBSCRIBE to the topic, with a QoS or, in 5.0, options.
 #[must_use]
-pub fn subscribe(level: u8, qos: u8) -> Vec<u8> {
+pub fn subscribe(level: u8, options: u8) -> Vec<u8> {
     let mut body = vec![0, 1];
     if level == 5 {
         body.push(0);
     }
     body.extend(string(TOPIC));
-    body.push(qos);
+    body.push(options);
     packet(first::SUBSCRIBE, &body)
 }
 

@@ -160,16 +160,22 @@ pub(crate) fn cells(full: bool) -> Vec<Cell> {
             }
         }
 
-        for (qos, window) in [(0, 100), (1, 20), (1, 100), (2, 100)] {
-            if full || (qos, window) == (1, 100) {
-                let cell = Cell::new(
-                    "e2e/mosquitto",
-                    Job {
-                        qos,
-                        window,
-                        ..base.clone()
-                    },
-                );
+        for (work, qos, window) in [
+            (Work::Publish, 0, 100),
+            (Work::Publish, 1, 20),
+            (Work::Publish, 1, 100),
+            (Work::Publish, 2, 100),
+            (Work::Receive, 1, RECEIVE_WINDOW),
+        ] {
+            if full || qos == 1 && window >= 100 {
+                let base = base.clone();
+                let job = Job {
+                    work,
+                    qos,
+                    window,
+                    ..base
+                };
+                let cell = Cell::new("e2e/mosquitto", job);
                 let broker = Broker::Mosquitto;
                 cells.push(Cell { broker, ..cell });
             }

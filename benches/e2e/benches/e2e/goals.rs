@@ -2,7 +2,7 @@
 
 use record::Row;
 
-use crate::clients::{RAW, is_c, is_ours, is_peer};
+use crate::clients::{RAW, is_c, is_peer};
 use crate::table::{PEAK, PROCESSOR, RATE, WRITES};
 
 /// Rows of 5.0 of a run.
@@ -148,43 +148,41 @@ fn goals(rows: &Rows<'_>) -> Vec<Goal> {
     }
 
     for client in OURS {
-        let mut push = |what: &str, aim, measured| {
+        let mut push = |what: &str, aim, measured: Option<f64>, by_processor: Option<f64>| {
             goals.push(Goal {
                 what: what.to_owned(),
                 client,
                 aim,
                 measured,
-                by_processor: None,
+                by_processor,
             });
         };
-        let nodelay = |case: &str| {
-            let of = |state: &str| {
+        let nodelay = |case: &str, name| {
+            let of = |state| {
                 rows.of(
                     "e2e/tcp",
                     &format!("{case}, TCP_NODELAY {state}"),
                     client,
-                    RATE,
+                    name,
                 )
             };
             Some(of("on")? / of("off")?)
         };
-        let case = "publish QoS 0, 64 B";
-        push(
-            "with TCP_NODELAY, of the rate without, QoS 0",
-            Aim::AtLeast(0.9),
-            nodelay(case),
-        );
+        for (qos, case) in [
+            ("QoS 0", "publish QoS 0, 64 B"),
+            ("QoS 1", "publish QoS 1, 64 B, window 100"),
+        ] {
+            let what = format!("with TCP_NODELAY, of the rate without, {qos}");
+            let processor = nodelay(case, PROCESSOR).map(|times| 1.0 / times);
+            push(&what, Aim::AtLeast(0.9), nodelay(case, RATE), processor);
+        }
         let case = "publish QoS 1, 64 B, window 100";
-        push(
-            "with TCP_NODELAY, of the rate without, QoS 1",
-            Aim::AtLeast(0.9),
-            nodelay(case),
-        );
         let writes = rows.of("e2e/tcp", case, client, WRITES);
         push(
             "writes for a message at window 100",
             Aim::AtMost(0.02),
             writes,
+            None,
         );
         let processor = |window: &str| {
             let case = format!("publish QoS 1, 64 B, window {window}");
@@ -193,51 +191,44 @@ fn goals(rows: &Rows<'_>) -> Vec<Goal> {
         let growth = processor("65,535")
             .zip(processor("100"))
             .map(|(all, some)| all / some);
-        push(
-            "processor time at window 65,535, of that at 100",
-            Aim::AtMost(1.2),
-            growth,
-        );
+        let what = "processor time at window 65,535, of that at 100";
+        push(what, Aim::AtMost(1.2), growth, None);
         let peak = |suffix: &str| {
-            rows.of(
-                "e2e/slow",
-                &format!("receive QoS 0, 4 KiB, 1 ms each{suffix}"),
-                client,
-                PEAK,
-            )
+            let case = format!("receive QoS 0, 4 KiB, 1 ms each{suffix}");
+            rows.of("e2e/slow", &case, client, PEAK)
         };
         let growth = peak(", three times as long")
             .zip(peak(""))
             .map(|(long, short)| long / short);
         let what = "slow application: peak of memory after 3 times as long, of that before";
-        push(what, Aim::AtMost(1.1), growth);
+        push(what, Aim::AtMost(1.1), growth, None);
+        let (rate, processor) = ahead_of_c(rows, client).unzip();
         let what = "least of all cases: times the best client in C";
-        push(what, Aim::AtLeast(1.0), ahead_of_c(rows, client));
+        push(what, Aim::AtLeast(1.0), rate, processor);
     }
     goals
 }
 
 /// The least of how many times as fast a client is as the best client in C, over all cases in which
-/// there is both.
-fn ahead_of_c(rows: &Rows<'_>, client: &str) -> Option<f64> {
-    let mine = rows
-        .0
-        .iter()
-        .filter(|row| is_ours(&row.client) && row.client == client);
+/// there is both; and the same by processor time.
+fn ahead_of_c(rows: &Rows<'_>, client: &str) -> Option<(f64, f64)> {
+    let mine = rows.0.iter().filter(|row| row.client == client);
     mine.filter(|row| row.version == "5.0" && row.table != "e2e/mosquitto")
         .filter_map(|row| rows.times(&row.table, &row.case, client, is_c))
-        .map(|times| times.0)
-        .reduce(f64::min)
+        .reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)))
 }
 
 /// Prints the goals, and returns their rows.
 pub(crate) fn show(rows: &[Row]) -> Vec<Row> {
     let goals = goals(&Rows(rows));
     let mut results = Vec::new();
-    println!(
-        "\ngoals, 5.0{:67} {:>8} {:>8} {:>8}",
-        "", "goal", "measured", "by cpu"
-    );
+    if goals.iter().any(|goal| goal.measured.is_some()) {
+        let title = "goals, 5.0";
+        println!(
+            "\n{title:96} {:>8} {:>8} {:>8}",
+            "goal", "measured", "by cpu"
+        );
+    }
     for goal in goals {
         let Some(measured) = goal.measured else {
             continue;
@@ -252,7 +243,7 @@ pub(crate) fn show(rows: &[Row]) -> Vec<Row> {
         let aimed = format!("{sign} {aim:.2}");
         let met = if is_met { "met" } else { "missed" };
         let (client, what) = (goal.client, goal.what);
-        println!("{client:21} {what:55} {aimed:>8} {measured:>8.3} {by_processor:>8} {met}");
+        println!("{client:21} {what:74} {aimed:>8} {measured:>8.3} {by_processor:>8} {met}");
         let mut values = vec![("goal".to_owned(), aim), ("measured".to_owned(), measured)];
         values.extend(
             goal.by_processor

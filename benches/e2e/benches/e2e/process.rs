@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use e2e::broker::{self, Findings};
+use e2e::feeder::Feeder;
 use e2e::job::{Job, Outcome, Work};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
@@ -51,7 +52,7 @@ impl World {
             // The number of messages is also the Receive Maximum that it announces.
             Mosquitto::start(|_| {
                 "allow_anonymous true\nset_tcp_nodelay true\nmax_inflight_messages 1000\n\
-                 log_type none\nlog_type information\n"
+                 max_queued_messages 0\n                 log_type none\nlog_type information\n"
                     .to_owned()
             })
         });
@@ -84,8 +85,7 @@ impl World {
         };
         if let (Broker::Mosquitto, Some(mosquitto)) = (cell.broker, &self.mosquitto) {
             job.port = mosquitto.address().port();
-            let outcome = spawn(program, &job, || false)?;
-            return at_least_one(outcome);
+            return through_mosquitto(program, &job);
         }
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         job.port = listener.local_addr()?.port();
@@ -104,6 +104,26 @@ impl World {
         check(&job, &outcome, &findings)?;
         at_least_one(outcome)
     }
+}
+
+/// The same to mosquitto, for which a client is the other side.
+fn through_mosquitto(program: &str, job: &Job) -> Result<Outcome, Box<dyn Error>> {
+    if job.work != Work::Receive {
+        return at_least_one(spawn(program, job, || false)?);
+    }
+    let feeder = Feeder::connect(job.port)?;
+    let fed = {
+        let job = job.clone();
+        thread::spawn(move || feeder.feed(&job))
+    };
+    let outcome = spawn(program, job, || fed.is_finished());
+    let fed = fed.join().map_err(|_| "the feeder panicked")?;
+    let outcome = outcome?;
+    let fed = fed?;
+    if outcome.messages != fed {
+        return Err(format!("{} messages here, {fed} there", outcome.messages).into());
+    }
+    at_least_one(outcome)
 }
 
 fn at_least_one(outcome: Outcome) -> Result<Outcome, Box<dyn Error>> {

@@ -1,6 +1,8 @@
 //! A broker that does nothing but answer, at once and in batches, and looks that nothing is wrong.
 
 mod line;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};

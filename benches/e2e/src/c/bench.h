@@ -34,7 +34,7 @@ void bench_stop(uint64_t messages);
 bool bench_wait(uint64_t n);
 /* The oldest message that is under way is through. */
 void bench_end(void);
-/* Whether a payload is the expected one; 2 for the broker's last. */
+/* 1 for the expected payload, 2 for the broker's last, 3 for what is not to be counted. */
 int bench_check(const void *payload, int size);
 
 /* A client: 0, or what went wrong. */

@@ -10,7 +10,7 @@ use e2e::engine::{self, is_expected};
 use e2e::job::{Job, Outcome, Transport, Work};
 use e2e::meter::Meter;
 use e2e::pace::{Latencies, Schedule};
-use e2e::{CLIENT_ID, END, TOPIC};
+use e2e::{CLIENT_ID, END, READY, TOPIC};
 
 /// `struct bench_job`.
 #[repr(C)]
@@ -114,6 +114,7 @@ unsafe extern "C" fn bench_check(payload: *const c_void, size: c_int) -> c_int {
     };
     match payload {
         END => 2,
+        READY => 3,
         _ => with(|state| is_expected(payload, &state.payload)).into(),
     }
 }
