@@ -130,6 +130,7 @@ mod tests {
             "last_id: 1",
             "state: Waiting",
             "holes: ",
+            "passing: ",
             "cells: [Inbound { ",
             "released: ",
             "assigned: ",
@@ -140,8 +141,7 @@ mod tests {
             "server: ",
             "aliases_in: ",
             "reading: ",
-            "refused: ",
-            "writable: ",
+            "notes: ",
         ];
         for text in packets.iter().chain(&fields) {
             assert!(all.contains(text), "{text} in {all}");
