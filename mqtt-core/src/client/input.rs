@@ -307,7 +307,7 @@ impl<'b> Client<'b> {
     }
 
     /// How to deliver a message; `None` if it has to wait.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn delivery(&mut self, publish: &Publish<'_>) -> Result<Option<Delivery>, Error> {
         if V5 && !publish.properties.is_empty() {
             if let Some(alias) = publish.topic_alias() {
@@ -412,6 +412,7 @@ impl<'b> Client<'b> {
     }
 
     /// Takes PUBACK, PUBREC, PUBREL or PUBCOMP of this length.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn take_ack<'i>(
         &mut self,
         packet: PacketType,

@@ -543,7 +543,7 @@ impl<'b> Client<'b> {
         if self.phase != Phase::Online {
             return;
         }
-        if !self.inbox.is_idle() || self.outbox.count(State::Releasing) > 0 {
+        if self.has_due() {
             self.answer_all();
         }
         if self.timers.wants_ping() {
@@ -553,10 +553,15 @@ impl<'b> Client<'b> {
         }
     }
 
+    /// True if an acknowledgement may be due.
+    fn has_due(&self) -> bool {
+        !self.inbox.is_idle() || self.outbox.count(State::Releasing) > 0
+    }
+
     // On its own, so that finding out that there is nothing to do is a few instructions in place.
     #[inline(never)]
     fn answer_all(&mut self) {
-        while self.may_settle() && self.control.has_room() {
+        while self.has_due() && self.may_settle() && self.control.has_room() {
             if let Some(due) = self.inbox.take_due() {
                 if let Due::Acknowledge(packet, id, code) = due {
                     self.answer_with(packet, id, code);

@@ -126,7 +126,8 @@ impl Client<'_> {
         if V5 {
             self.server.check_message(message.qos, message.retain)?;
             // An identifier is the server's to set [MQTT-3.3.4-6].
-            if Properties::from(message.properties).has(PropertyId::SubscriptionIdentifier) {
+            let properties = Properties::from(message.properties);
+            if !properties.is_empty() && properties.has(PropertyId::SubscriptionIdentifier) {
                 return Err(UsageError::Property.into());
             }
         }
@@ -189,5 +190,9 @@ impl Client<'_> {
 
 /// The topic alias that the application has chosen.
 fn alias_of(message: &Message<'_>) -> Option<u16> {
-    Properties::from(message.properties).get(PropertyId::TopicAlias)
+    let properties = Properties::from(message.properties);
+    if properties.is_empty() {
+        return None;
+    }
+    properties.get(PropertyId::TopicAlias)
 }

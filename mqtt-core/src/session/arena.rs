@@ -190,7 +190,7 @@ impl<'b> Arena<'b> {
 
     /// Takes back the space before everything unsent and before `kept`, the oldest packet still
     /// needed.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn reclaim(&mut self, kept: Option<usize>) {
         let first = match kept {
             Some(kept) if self.is_before(kept, self.boundary) => kept,

@@ -241,7 +241,7 @@ impl<'b> Slots<'b> {
     }
 
     /// The next identifier, with its slot.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn vacancy(&self) -> Option<(Index, PacketId)> {
         let longest_free = self.first(State::Free)?;
         let mut id = self.last_id;

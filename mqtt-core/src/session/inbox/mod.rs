@@ -398,7 +398,7 @@ impl<'b> Inbox<'b> {
     }
 
     /// Queues a message that was delivered, to be acknowledged in its turn.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn push(&mut self, id: PacketId, qos: QoS) {
         if self.is_full() {
             return;
@@ -461,7 +461,7 @@ impl<'b> Inbox<'b> {
 
     /// Takes the message at the front from the queue, if something is due for it: those before it
     /// had their acknowledgements `[MQTT-4.6.0-2]`, `[MQTT-4.6.0-3]`.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn take_due(&mut self) -> Option<Due> {
         let message = self.queued(0).copied()?;
         if !message.is(Unacknowledged::ACCEPTED) || self.is_durable() && message.wants_record() {
@@ -481,7 +481,7 @@ impl<'b> Inbox<'b> {
 
     /// Takes the message at the front from the queue. A QoS 2 message that was turned down ends
     /// with that.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn pop(&mut self) {
         let Some(&front) = self.queued(0) else {
             return;

@@ -181,7 +181,7 @@ impl<'b> Outbox<'b> {
 
     /// Encodes a message into the arena. Those above QoS 0 take an identifier; they can be sent
     /// at once if they `may_pass`.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn publish(
         &mut self,
         mut publish: Publish<'_>,
@@ -484,7 +484,7 @@ impl<'b> Outbox<'b> {
     }
 
     /// A message is through.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn settle(&mut self, index: Index) {
         if self.is_durable() {
             self.slots.set_state(index, State::Settled);
