@@ -94,6 +94,8 @@ pub(crate) struct Sums {
     pub(crate) forgotten: u64,
     /// At QoS 2, because the process ended before its journal had them.
     pub(crate) unrecorded: u64,
+    /// At QoS 2, under the identifier of a message that was not released.
+    pub(crate) spoilt: u64,
     /// QoS 2 messages that the broker sent once more.
     pub(crate) broker_faults: u64,
     /// Attempts to connect, and connections that the broker accepted.
@@ -348,6 +350,7 @@ impl Ledger {
         if pending.is_lost || is_forgotten {
             self.sums.forgotten += 1;
         } else if pending.is_spoilt {
+            self.sums.spoilt += 1;
             self.note(format!("{missing} is lost by a fault of the broker"));
         } else {
             self.problem(format!(
@@ -387,6 +390,22 @@ impl Ledger {
     /// What is still to arrive above QoS 0, or to be reported as lost.
     pub(crate) fn outstanding(&self) -> usize {
         self.pending[1].len() + self.pending[2].len() + self.losses.len()
+    }
+
+    /// At the end, each message above QoS 0 has arrived, or it is known why not.
+    pub(crate) fn balance(&mut self) {
+        let Sums {
+            published,
+            arrived,
+            forgotten,
+            spoilt,
+            ..
+        } = self.sums;
+        let accounted = arrived[1] + arrived[2] + forgotten + spoilt;
+        if self.problems.is_empty() && published[1] + published[2] != accounted {
+            let text = self.describe();
+            self.problem(format!("{accounted} messages are accounted for: {text}"));
+        }
     }
 
     /// What is still to arrive, in words.

@@ -74,6 +74,11 @@ impl Report {
             ("lost at QoS 0 with a connection", sum(|sums| sums.dropped)),
             ("repeated at QoS 1", sum(|sums| sums.repeated)),
             ("lost with a broker's memory", sum(|sums| sums.forgotten)),
+            ("lost under another's identifier", sum(|sums| sums.spoilt)),
+            (
+                "repeated at QoS 2, as a process ended",
+                sum(|sums| sums.unrecorded),
+            ),
             (
                 "QoS 2 messages that a broker repeated",
                 sum(|sums| sums.broker_faults),

@@ -296,6 +296,7 @@ impl World {
             } else if !client.has_succeeded(&self.runtime) {
                 lock(ledger).problem("the client has panicked");
             }
+            lock(ledger).balance();
         }
     }
 }
