@@ -9,7 +9,7 @@ use crate::link::{ACK_LEN, Payload, Phase, Reading, Server};
 use crate::session::{Delivery, Settled};
 use crate::wire::{
     Ack, Auth, ConnAck, DecodeError, Disconnect, FixedHeader, List, PacketId, PacketType,
-    Properties, PropertyId, Publish, QoS, ReasonCode, SubAck, UnsubAck, Version, head_len,
+    Properties, PropertyId, Publish, QoS, ReasonCode, SubAck, UnsubAck, Version, WIDE, head_len,
 };
 
 impl<'b> Client<'b> {
@@ -30,7 +30,7 @@ impl<'b> Client<'b> {
         if let Reading::Payload(payload) = self.reading {
             return Ok(self.read_payload(payload, input, event));
         }
-        if let (Some((packet, id)), true) = (short_ack(input), ROOMY) {
+        if let (Some((packet, id)), true) = (short_ack(input), WIDE) {
             if self.is_sending() && capacity >= SHORT_ACK && self.maximum_packet_size >= SHORT_ACK {
                 return self.take_ack(packet, Ack::new(id), SHORT_ACK, event);
             }
@@ -530,9 +530,6 @@ impl<'b> Client<'b> {
         Ok(())
     }
 }
-
-/// Whether there is room for code that is only there to be fast.
-const ROOMY: bool = cfg!(target_pointer_width = "64");
 
 /// The length of an acknowledgement that is no more than its identifier, as most are.
 const SHORT_ACK: usize = 4;

@@ -60,6 +60,7 @@ pub use property::{Properties, Property};
 pub use publish::Publish;
 pub(crate) use publish::head_len;
 pub use reason::ReasonCode;
+pub(crate) use scan::WIDE;
 #[cfg(feature = "durability")]
 pub(crate) use stored::decode_head;
 pub(crate) use stored::{

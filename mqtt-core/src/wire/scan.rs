@@ -2,7 +2,7 @@
 
 /// True on machines with room for code that is only there to be fast. Elsewhere the least code is
 /// wanted, which looks at a byte after the other.
-pub(super) const WIDE: bool = cfg!(target_pointer_width = "64");
+pub(crate) const WIDE: bool = cfg!(target_pointer_width = "64");
 
 /// True if any of `bytes` is `wanted`.
 #[inline]
