@@ -15,10 +15,13 @@ pub struct Run {
     pub began: String,
     /// How long it took, in seconds.
     pub seconds: f64,
-    /// What else the machine had to do when it began: the load average of a minute.
+    /// What else the machine had to do: the load average of the minute before the first target.
     pub load: f64,
     /// Few and short rounds, for trying things out.
     pub quick: bool,
+    /// Not all of it ran, or something that it measured was wrong and is left out.
+    #[serde(default)]
+    pub failed: bool,
     /// What it ran on.
     pub machine: Machine,
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use report::catalogue::CATALOGUE;
-use report::machine::duration;
+use report::machine::{self, duration};
 use report::run::Runner;
 use report::targets::TARGETS;
 use report::{pages, read, splice};
@@ -64,6 +64,7 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         benches,
         folder: &folder,
         quick: args.quick,
+        load: machine::load(),
     };
     let mut targets = TARGETS.to_vec();
     targets.retain(|it| args.only.is_empty() || args.only.iter().any(|name| name == it.name));

@@ -162,14 +162,17 @@ fn circumstances(runs: &[(&str, &Run)]) -> String {
     let _ = writeln!(text, "| run | began | took | load average before |");
     let _ = writeln!(text, "| --- | --- | ---: | ---: |");
     for (name, run) in runs {
-        let quick = if run.quick {
-            ", quick: for trying out only"
-        } else {
-            ""
+        let quick = match run.quick {
+            true => ", quick: for trying out only",
+            false => "",
+        };
+        let failed = match run.failed {
+            true => ", **with failures**: what failed is left out",
+            false => "",
         };
         let _ = writeln!(
             text,
-            "| `{name}`{quick} | {} | {} | {:.2} |",
+            "| `{name}`{quick}{failed} | {} | {} | {:.2} |",
             run.began,
             duration(run.seconds),
             run.load

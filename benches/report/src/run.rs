@@ -39,6 +39,8 @@ pub struct Runner<'a> {
     pub folder: &'a Path,
     /// Whether to run them with their quick arguments.
     pub quick: bool,
+    /// The load average before anything of this was run: later it is that of the targets themselves.
+    pub load: f64,
 }
 
 impl Runner<'_> {
@@ -82,7 +84,8 @@ impl Runner<'_> {
     ///
     /// # Errors
     ///
-    /// Fails when the target does; what it found before stays.
+    /// Fails when the target does. What it has found all the same is kept, and said to be from such
+    /// a run; if that is nothing, what it found before stays.
     pub fn run(&self, target: &Target, programs: &Programs, position: &str) -> io::Result<()> {
         let folder = self.folder.join(target.name);
         let fresh = self.folder.join(format!("{}.new", target.name));
@@ -91,8 +94,9 @@ impl Runner<'_> {
         let mut run = Run {
             began: machine::now(),
             seconds: 0.0,
-            load: machine::load(),
+            load: self.load,
             quick: self.quick,
+            failed: false,
             machine: Machine::here(self.benches)?,
         };
 
@@ -116,13 +120,15 @@ impl Runner<'_> {
         let outcome = watch(command, &fresh.join("log"), &line);
         line.end();
         run.seconds = began.elapsed().as_secs_f64();
-        outcome?;
-
+        run.failed = outcome.is_err();
+        if run.failed && !has_found(&fresh)? {
+            return outcome;
+        }
         fs::write(fresh.join(RUN), serde_json::to_vec_pretty(&run)?)?;
         remove(&folder)?;
         fs::rename(fresh, folder)?;
         println!("{position} {}: {}", target.name, duration(run.seconds));
-        Ok(())
+        outcome
     }
 
     /// How long a target will take, from the time before if there was one.
@@ -140,6 +146,17 @@ impl Runner<'_> {
         let expected = |it: &Target| self.expected(&self.folder.join(it.name), it);
         targets.iter().map(expected).sum()
     }
+}
+
+/// Whether there are any figures in a folder.
+fn has_found(folder: &Path) -> io::Result<bool> {
+    let mut entries = fs::read_dir(folder)?
+        .collect::<io::Result<Vec<_>>>()?
+        .into_iter();
+    Ok(entries.any(|entry| {
+        let path = entry.path();
+        path.ends_with(CRITERION) || path.extension().is_some_and(|it| it == "jsonl")
+    }))
 }
 
 fn remove(folder: &Path) -> io::Result<()> {
