@@ -197,18 +197,23 @@ impl Connection<'_> {
         now: Instant,
     ) {
         state.stats.received += 1;
-        let alias;
-        let mut publish = *publish;
-        if publish.topic.is_empty() {
-            alias = state.core.with(|core| core.topic(&publish).to_owned());
-            publish.topic = &alias;
-        }
+        let (topic, aliased);
+        let publish = if publish.topic.is_empty() {
+            topic = state.core.with(|core| core.topic(publish).to_owned());
+            aliased = Publish {
+                topic: &topic,
+                ..*publish
+            };
+            &aliased
+        } else {
+            publish
+        };
         let epoch = match publish.qos {
             QoS::ExactlyOnce => state.session,
             _ => state.connection,
         };
         let due = publish.packet_id.map(|id| Due { id, epoch });
-        let mut found = state.routes.find(publish.topic, &publish);
+        let mut found = state.routes.find(publish.topic, publish);
         match (found.next(), found.next()) {
             (None, _) => {
                 drop(found);
@@ -226,7 +231,7 @@ impl Connection<'_> {
                     self.hand_out(state, now);
                     self.batch_for = other;
                 }
-                let owned = OwnedPublish::new(&publish, input);
+                let owned = OwnedPublish::new(publish, input);
                 let message = Received::new(owned, Receipt::of(due));
                 if self.batch.capacity() == 0 {
                     self.batch.reserve(BATCH);
@@ -241,7 +246,7 @@ impl Connection<'_> {
                 let inboxes = [first, second].into_iter().chain(found);
                 let inboxes: Vec<_> = inboxes.map(Arc::clone).collect();
                 self.hand_out(state, now);
-                let owned = OwnedPublish::new(&publish, input);
+                let owned = OwnedPublish::new(publish, input);
                 let receipts = Receipt::split(due, inboxes.len());
                 for (inbox, receipt) in inboxes.into_iter().zip(receipts) {
                     self.batch_for = Some(inbox);
