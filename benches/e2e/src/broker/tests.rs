@@ -160,3 +160,33 @@ fn a_packet_may_be_in_several_frames() {
     drop(stream);
     assert!(served.join().unwrap().is_ok());
 }
+
+#[test]
+fn a_frame_may_be_read_in_parts() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (tcp, _) = listener.accept().unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: x\r\n\r\n")
+        .unwrap();
+    let mask = [1, 2, 3, 4];
+    let payload = *b"0123456789";
+    stream.write_all(&[0x82, 0x80 | 10]).unwrap();
+    stream.write_all(&mask).unwrap();
+    let masked = payload.iter().zip(mask.iter().cycle()).map(|(a, b)| a ^ b);
+    stream.write_all(&masked.collect::<Vec<_>>()).unwrap();
+
+    let mut line = line::open(tcp.try_clone().unwrap(), Transport::Ws, None).unwrap();
+    let mut read: Vec<u8> = Vec::new();
+    while read.len() < payload.len() {
+        let mut bytes = [0; 3];
+        match line.read(&mut bytes) {
+            Ok(n) => read.extend(&bytes[..n]),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                wait(tcp.as_fd(), PollFlags::POLLIN, Instant::now() + PATIENCE).unwrap();
+            }
+        }
+    }
+    assert_eq!(read, payload);
+}

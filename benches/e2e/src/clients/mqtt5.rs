@@ -42,11 +42,13 @@ async fn publish(client: MqttClient, job: &Job, qos: QoS) -> Result<Outcome, Box
             let (client, payload) = (client.clone(), payload.clone());
             tokio::spawn(async move {
                 let mut sent = 0;
-                while !meter.is_over() {
+                loop {
                     client.publish_qos(TOPIC, payload.clone(), qos).await?;
                     sent += 1;
+                    if meter.is_over() {
+                        return Ok::<_, mqtt5::MqttError>(sent);
+                    }
                 }
-                Ok::<_, mqtt5::MqttError>(sent)
             })
         })
         .collect();
