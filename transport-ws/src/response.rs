@@ -23,7 +23,7 @@ impl<'a> Head<'a> {
         let (first, lines) = head
             .split_at_checked(end + 1)
             .ok_or(ResponseError::Malformed)?;
-        let status = status(first.trim_ascii_end()).ok_or(ResponseError::Malformed)?;
+        let status = status(without_end(first)).ok_or(ResponseError::Malformed)?;
         let head = Self { status, lines };
         let mut count = 0;
         for line in head.lines() {
@@ -42,7 +42,7 @@ impl<'a> Head<'a> {
     fn lines(self) -> impl Iterator<Item = &'a [u8]> {
         self.lines
             .split(|&byte| byte == b'\n')
-            .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+            .map(without_end)
             .take_while(|line| !line.is_empty())
     }
 
@@ -50,6 +50,12 @@ impl<'a> Head<'a> {
     pub(crate) fn fields(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         self.lines().filter_map(field)
     }
+}
+
+/// A line without its end, and nothing else.
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// The status of a first line.
@@ -126,11 +132,21 @@ mod tests {
             assert_eq!(result, Err(ResponseError::Malformed), "{bad:?}");
         }
     }
+
+    #[test]
+    fn control_character_at_the_end_of_the_first_line() {
+        for end in ["\x0c\r\n", "\x0c\n", "\r\r\n", "\x0b\n"] {
+            let head = format!("HTTP/1.1 101 a{end}\r\n");
+            let result = Head::parse(head.as_bytes()).map(|head| head.status);
+            assert_eq!(result, Err(ResponseError::Malformed), "{head:?}");
+        }
+    }
+
     proptest::proptest! {
         /// What is taken for a head is one for `httparse`, too, and says the same.
         #[test]
         fn same_as_httparse(
-            reason in "[ -~]{0,8}",
+            reason in "[\t -~\x0b\x0c\r]{0,8}",
             fields in proptest::collection::vec(("[!-~]{0,6}", "[\t -~\x7f\r]{0,12}"), 0..6),
         ) {
             let mut head = format!("HTTP/1.1 101{reason}\r\n");
