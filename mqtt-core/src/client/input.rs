@@ -172,6 +172,8 @@ impl<'b> Client<'b> {
         if self.phase == Phase::Connecting {
             return Err(PeerError::UnexpectedPacket(header.packet_type).into());
         }
+        // However much is there, no more is looked at than there has to be room for.
+        let input = input.get(..capacity).unwrap_or(input);
         let body = input.get(header.len..).unwrap_or_default();
         let len = head_len(header.flags, body, header.remaining, self.config.version)?;
         let len = len.map(|len| header.len + len);

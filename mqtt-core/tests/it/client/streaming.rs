@@ -1,7 +1,7 @@
 //! Messages that are larger than the receive buffer.
 
 use mqtt_core::wire::{Packet, PacketId, Property, Publish};
-use mqtt_core::{PeerError, UsageError};
+use mqtt_core::{Client, Config, Instant, PeerError, Storage, UsageError};
 
 use super::pair::say::*;
 use super::pair::{Pair, Setup, V5, V31, V311, each, run};
@@ -64,6 +64,30 @@ fn the_border() {
         p.server(publish(0, 0, "t", &larger));
         p.reports(&[&pieces("q0 t", &larger)]);
     });
+}
+
+/// What lies beyond the room for a head is not looked at, even if it is there already: the fault is
+/// the same however the bytes were cut.
+#[test]
+fn a_head_without_room_is_too_large_however_much_is_there() {
+    let topic = [b'a'; RX];
+    let no_properties = [0xFF; 58];
+    let packet = [&b"\x30\x64\x00\x28"[..], &topic, &no_properties].concat();
+    for shown in [RX, packet.len()] {
+        let mut storage = Storage::<0, 256, 1>::new();
+        let config = Config {
+            max_whole: RX,
+            ..Config::new("c")
+        };
+        let mut client = Client::new(config, storage.split().1);
+        let now = Instant::default();
+        client.connect(now).unwrap();
+        client.transmitted(client.transmit().len(), now);
+        let connack = client.process(b"\x20\x03\x00\x00\x00", now).unwrap();
+        assert!(connack.event.is_some());
+        let result = client.process(&packet[..shown], now);
+        assert_eq!(result, Err(PeerError::PacketTooLarge.into()), "{shown}");
+    }
 }
 
 #[test]
