@@ -1,0 +1,4 @@
+//! See `targets::client_bytes`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::client_bytes(data));

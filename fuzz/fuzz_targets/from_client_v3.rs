@@ -1,0 +1,4 @@
+//! See `targets::from_client_v3`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::from_client_v3(data));
