@@ -153,6 +153,7 @@ struct Field<'a> {
     value: Value<'a>,
 }
 
+#[inline]
 fn kind(id: u8) -> Option<Kind> {
     *KINDS.get(usize::from(id))?
 }
@@ -219,6 +220,7 @@ impl<'a> Field<'a> {
 }
 
 impl Value<'_> {
+    #[inline]
     const fn is_in_range(&self, kind: Option<Kind>) -> bool {
         let Self::Number(number) = *self else {
             return true;
@@ -373,6 +375,7 @@ impl Checker {
         Self { place, seen: 0 }
     }
 
+    #[inline]
     fn admit(&mut self, id: u8) -> Result<(), Fault> {
         let places = PLACES.get(usize::from(id)).copied().unwrap_or(0);
         if places & self.place as u16 == 0 {

@@ -128,6 +128,7 @@ impl<'a> Reader<'a> {
         self.take(len.into())
     }
 
+    #[inline]
     pub(super) fn string(&mut self) -> &'a str {
         let text = self.text();
         self.require(!has_nul(text), DecodeError::NulCharacter);

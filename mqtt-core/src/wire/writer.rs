@@ -54,6 +54,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A check that the packet must pass to be encodable; made by the first pass only.
+    #[inline]
     pub(super) fn check(&mut self, check: impl FnOnce() -> Result<(), EncodeError>) {
         if self.is_first {
             if let Err(error) = check() {
@@ -62,6 +63,7 @@ impl<'a> Writer<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn require(&mut self, holds: bool, otherwise: EncodeError) {
         if !holds {
             self.fail(otherwise);
@@ -74,6 +76,7 @@ impl<'a> Writer<'a> {
         self.error = self.error.or(Some(error));
     }
 
+    #[inline]
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let end = self.len.saturating_add(bytes.len());
         if let Some(place) = self.buffer.get_mut(self.len..end) {
@@ -83,6 +86,7 @@ impl<'a> Writer<'a> {
         self.len = end.min(MAX_LEN);
     }
 
+    #[inline]
     pub(super) fn u8(&mut self, value: u8) {
         if let Some(place) = self.buffer.get_mut(self.len) {
             *place = value;
@@ -90,12 +94,14 @@ impl<'a> Writer<'a> {
         self.len += 1;
     }
 
+    #[inline]
     pub(super) fn u16(&mut self, value: u16) {
         let [high, low] = value.to_be_bytes();
         self.u8(high);
         self.u8(low);
     }
 
+    #[inline]
     pub(super) fn u32(&mut self, value: u32) {
         for byte in value.to_be_bytes() {
             self.u8(byte);
@@ -124,6 +130,7 @@ impl<'a> Writer<'a> {
         self.len = end + len_len;
     }
 
+    #[inline]
     pub(super) fn binary(&mut self, bytes: &[u8]) {
         let len = u16::try_from(bytes.len());
         self.require(len.is_ok(), EncodeError::FieldTooLong);
