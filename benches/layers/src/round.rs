@@ -122,7 +122,7 @@ mod tests {
     fn sending(decode: fn(&[u8]) -> Vec<u8>) -> Contender {
         let pipe = Pipe::default();
         let below = pipe.clone();
-        let send = move || drop(below.send(MESSAGE));
+        let send = move || assert_eq!(below.send(MESSAGE), MESSAGE.len());
         Contender::sending(String::new(), String::new(), &pipe, MESSAGE, send, decode)
     }
 

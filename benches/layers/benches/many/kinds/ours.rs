@@ -86,19 +86,20 @@ impl Client for Patient {
 
 type Blocking = blocking::Client<'static, transport_tcp::TcpStream>;
 
-/// Blocking clients, one after the other on one thread. The client itself is on the heap, so that
-/// it is counted.
+/// Blocking clients, one after the other on one thread.
 pub(super) fn blocking(port: u16, count: usize) -> Outcome<()> {
-    let mut clients = Vec::<Box<Blocking>>::with_capacity(count);
+    let mut clients = Vec::<Blocking>::new();
     State::say()?;
     for order in io::stdin().lines() {
         match order?.as_str() {
             "connect" => {
+                // The clients themselves are counted, too.
+                clients.reserve_exact(count);
                 for number in 0..count {
                     let id = Box::leak(id(number).into_boxed_str());
                     let storage = HeapStorage::new(SMALL, SMALL, FEW);
                     let buffers = Box::leak(Box::new(storage)).split();
-                    let mut client = Box::new(Blocking::new(Config::new(id), buffers));
+                    let mut client = Blocking::new(Config::new(id), buffers);
                     let options = transport_tcp::Options::default();
                     client.connect(transport_tcp::TcpStream::connect(HOST, port, &options)?)?;
                     until(&mut client, |event| matches!(event, Event::Connected(_)))?;
@@ -124,10 +125,10 @@ fn until<S: Stream<Error: Send + Sync + 'static>>(
     is_it: impl Fn(&Event<'_>) -> bool,
 ) -> Outcome<()> {
     loop {
-        if let Some((event, _)) = client.poll(None)? {
-            if is_it(&event) {
-                return Ok(());
-            }
+        if let Some((event, _)) = client.poll(None)?
+            && is_it(&event)
+        {
+            return Ok(());
         }
     }
 }
