@@ -1,6 +1,9 @@
 //! One packet of arbitrary bytes.
 
-use mqtt_core::wire::{DecodeError, EncodeError, FixedHeader, List, Packet, QoS, Version};
+use mqtt_core::wire::{
+    DecodeError, EncodeError, FixedHeader, List, Packet, Publish, QoS, SubAck, Subscribe,
+    Unsubscribe, Version,
+};
 
 use crate::framer::Side;
 use crate::input::{packet, version};
@@ -77,6 +80,7 @@ fn accepted(packet: &Packet<'_>, bytes: &[u8], version: Version) {
         "beyond its end"
     );
     assert!(is_same(packet, bytes, &out[..len], version), "{out:02x?}");
+    rebuilt(packet, &out[..len], version);
     assert_eq!(
         Packet::decode(&out[..len], version),
         Ok(Some((*packet, len)))
@@ -86,6 +90,49 @@ fn accepted(packet: &Packet<'_>, bytes: &[u8], version: Version) {
     let refused = packet.encode(version, &mut short);
     assert_eq!(refused, Err(EncodeError::BufferTooSmall));
     assert!(short.iter().all(|byte| *byte == 0xEE), "written in part");
+}
+
+/// What an application reads of lists, put together again, is written as it was received.
+fn rebuilt(packet: &Packet<'_>, bytes: &[u8], version: Version) {
+    let mut out = vec![0; bytes.len()];
+    let written = match packet {
+        Packet::Subscribe(subscribe) => {
+            let filters: Vec<_> = subscribe.filters.iter().collect();
+            let properties: Vec<_> = subscribe.properties.iter().collect();
+            let subscribe = Subscribe {
+                properties: List::from(&properties[..]),
+                filters: List::from(&filters[..]),
+                ..*subscribe
+            };
+            subscribe.encode(version, &mut out)
+        }
+        Packet::Unsubscribe(unsubscribe) => {
+            let filters: Vec<_> = unsubscribe.filters.iter().collect();
+            let filters = List::from(&filters[..]);
+            let unsubscribe = Unsubscribe {
+                filters,
+                ..*unsubscribe
+            };
+            unsubscribe.encode(version, &mut out)
+        }
+        Packet::SubAck(suback) => {
+            let codes: Vec<_> = suback.codes.iter().collect();
+            let codes = List::from(&codes[..]);
+            SubAck { codes, ..*suback }.encode(version, &mut out)
+        }
+        Packet::Publish(publish) => {
+            let properties: Vec<_> = publish.properties.iter().collect();
+            let properties = List::from(&properties[..]);
+            Publish {
+                properties,
+                ..*publish
+            }
+            .encode(version, &mut out)
+        }
+        _ => return,
+    };
+    assert_eq!(written, Ok(bytes.len()));
+    assert_eq!(out, bytes);
 }
 
 /// What was received and what we write for it are the same bytes, but for what may be left out.
