@@ -445,10 +445,17 @@ fn bars(plot: &BarPlot, rows: &[Row]) -> Option<Bars> {
     let mut columns = Vec::new();
     for (title, case, version) in plot.columns {
         let mut values = BTreeMap::new();
-        for line in grid.lines.iter().filter(|line| line.case == *case) {
+        let mut lines: Vec<_> = grid
+            .lines
+            .iter()
+            .filter(|line| line.case == *case)
+            .collect();
+        // What is wanted comes first, and what is there is not replaced.
+        lines.sort_by_key(|line| line.version != *version);
+        for line in lines {
             for (client, cell) in &line.cells {
                 let is_wanted = line.version == *version;
-                if is_wanted || !values.contains_key(client.as_str()) {
+                if !values.contains_key(client.as_str()) {
                     values.insert(client.as_str(), cell.value);
                     if !clients.iter().any(|(_, it)| it == client) {
                         let shown = match is_wanted {
