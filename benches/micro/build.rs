@@ -13,10 +13,12 @@ fn main() {
     println!("cargo::rustc-env=RUSTC_VERSION={}", version.trim());
 
     // `VERSION_OF_MQTTRS=0.4.1` and so on, from the lock file.
-    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
+    // Asked now and not when this was compiled: a folder of builds may serve several checkouts.
+    let here = env::var("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
+    let lock = format!("{here}/../Cargo.lock");
     println!("cargo::rerun-if-changed={lock}");
     println!("cargo::rerun-if-changed=build.rs");
-    let lock = fs::read_to_string(lock).expect("the workspace has a lock file");
+    let lock = fs::read_to_string(&lock).expect("the workspace has a lock file");
     let mut name = String::new();
     for line in lock.lines() {
         let value = |key| {
