@@ -210,8 +210,9 @@ async fn through_cuts(broker: SocketAddr, version: Version, qos: QoS) {
             excused.swap_remove(excuse.unwrap_or_else(|| panic!("{repeated:?} {excused:?}")));
         }
     }
-    let begun = sent.lock().unwrap().begun();
-    assert_eq!(begun, sender.published, "without DUP only once");
+    // What was gathered for one write counts as sent, though the connection may have ended before:
+    // such a message leaves with DUP alone.
+    assert!(sent.lock().unwrap().begun() <= sender.published);
     assert_eq!(sender.client.stats().lost, 0);
     assert!(sender.client.stats().connections > 1);
 }

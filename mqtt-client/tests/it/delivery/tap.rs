@@ -8,6 +8,8 @@ use embedded_io::ErrorType;
 use mqtt_client::mqtt_core::wire::{Packet, PacketId};
 use mqtt_client::{QoS, Stream, Version};
 
+use super::number;
+
 /// All bytes of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
@@ -104,26 +106,31 @@ impl Taps {
         wire
     }
 
-    /// How many messages were begun to be sent, on connections that begin with CONNECT. They leave
-    /// in the order in which they were published, and only the first time without DUP.
+    /// How many messages were begun to be sent without DUP, on connections that begin with CONNECT.
+    /// Checks that they left in the order of their numbers, each once.
     pub(crate) fn begun(&self) -> usize {
-        let begun = |wire: &Arc<Mutex<Wire>>| {
+        let mut begun = 0;
+        let mut next = 0;
+        for wire in &self.connections {
             let wire = wire.lock().unwrap();
             let mut bytes = wire.sent.as_slice();
-            let mut begun = 0;
             assert!(
                 matches!(bytes.first(), None | Some(0x10)),
                 "CONNECT is first"
             );
             while let Some(first) = bytes.first() {
-                // PUBLISH above QoS 0 and without DUP.
+                // PUBLISH above QoS 0 and without DUP; of the last one there may be this byte alone.
                 begun += usize::from((0x32..0x38).contains(first));
                 let packet = Packet::decode(bytes, self.version).unwrap();
+                if let Some((Packet::Publish(publish), _)) = packet {
+                    let number = number(publish.payload);
+                    assert!(publish.dup || number >= next, "{number} once more");
+                    next = next.max(number + 1);
+                }
                 bytes = packet.map_or(&[], |(_, len)| &bytes[len..]);
             }
-            begun
-        };
-        self.connections.iter().map(begun).sum()
+        }
+        begun
     }
 
     /// Which identifiers were acknowledged (PUBACK, PUBREC) on a connection that ended later.
