@@ -1,3 +1,4 @@
+use core::fmt;
 use core::ops::Range;
 
 use crate::rx::RxBuf;
@@ -7,7 +8,6 @@ use crate::session::{Inbound, Slot};
 ///
 /// Any sizes do; what does not fit is refused, never lost. Besides the bytes themselves, a
 /// message or request in flight takes a [`Slot`], a received QoS 1 or 2 message an [`Inbound`].
-#[derive(Debug)]
 pub struct Buffers<'b> {
     /// Packets to be sent. A quarter, but no more than [`MAX_CONTROL`](Self::MAX_CONTROL) and no
     /// less than CONNECT needs, holds all packets but PUBLISH. The rest holds messages: QoS 0 until they are sent, QoS 1
@@ -46,6 +46,19 @@ impl<'b> Buffers<'b> {
     pub const MAX_CONTROL: usize = 128 * 1024;
 }
 
+/// Without what is in it, which may be a password or a payload.
+impl fmt::Debug for Buffers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffers")
+            .field("tx", &self.tx.len())
+            .field("slots", &self.slots.len())
+            .field("inbound", &self.inbound.len())
+            .field("aliases_in", &self.aliases_in.len())
+            .field("aliases_out", &self.aliases_out.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// [`Buffers`] and an [`RxBuf`] of fixed sizes, for a static or the stack: `RX` bytes to receive,
 /// `TX` bytes to send, `N` messages in flight each way.
 ///
@@ -56,7 +69,6 @@ impl<'b> Buffers<'b> {
 /// let (rx, buffers) = storage.split();
 /// let client = Client::new(Config::new("sensor-7"), buffers);
 /// ```
-#[derive(Debug)]
 pub struct Storage<const RX: usize, const TX: usize, const N: usize> {
     rx: [u8; RX],
     tx: [u8; TX],
@@ -94,14 +106,38 @@ impl<const RX: usize, const TX: usize, const N: usize> Default for Storage<RX, T
     }
 }
 
+/// Without what is in it, which may be a password or a payload.
+impl<const RX: usize, const TX: usize, const N: usize> fmt::Debug for Storage<RX, TX, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage")
+            .field("rx", &self.rx.len())
+            .field("tx", &self.tx.len())
+            .field("slots", &self.slots.len())
+            .field("inbound", &self.inbound.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// [`Storage`] on the heap, of sizes chosen at run time.
 #[cfg(feature = "alloc")]
-#[derive(Debug)]
 pub struct HeapStorage {
     rx: alloc::boxed::Box<[u8]>,
     tx: alloc::boxed::Box<[u8]>,
     slots: alloc::boxed::Box<[Slot]>,
     inbound: alloc::boxed::Box<[Inbound]>,
+}
+
+/// Without what is in it, which may be a password or a payload.
+#[cfg(feature = "alloc")]
+impl fmt::Debug for HeapStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeapStorage")
+            .field("rx", &self.rx.len())
+            .field("tx", &self.tx.len())
+            .field("slots", &self.slots.len())
+            .field("inbound", &self.inbound.len())
+            .finish_non_exhaustive()
+    }
 }
 
 #[cfg(feature = "alloc")]

@@ -1,5 +1,7 @@
+use core::fmt;
 use core::time::Duration;
 
+use crate::hidden::Hidden;
 use crate::wire::{Connect, List, Property, Version, Will};
 
 /// How to connect and how to behave.
@@ -9,7 +11,9 @@ use crate::wire::{Connect, List, Property, Version, Will};
 ///
 /// let config = Config { version: Version::V311, keep_alive: 30, ..Config::new("sensor-7") };
 /// ```
-#[derive(Clone, Copy, Debug)]
+///
+/// `Debug` leaves out the password.
+#[derive(Clone, Copy)]
 pub struct Config<'b> {
     /// The version of the protocol to speak.
     pub version: Version,
@@ -148,6 +152,48 @@ impl<'b> Config<'b> {
             username: self.username,
             password: self.password,
         }
+    }
+}
+
+impl fmt::Debug for Config<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Field by field, so that none is forgotten.
+        let Self {
+            version,
+            client_id,
+            clean_start,
+            session_expiry,
+            keep_alive,
+            username,
+            password,
+            will,
+            topic_alias_maximum,
+            automatic_topic_aliases,
+            properties,
+            acknowledgement,
+            durability,
+            connect_timeout,
+            ping_timeout,
+            max_whole,
+        } = self;
+        f.debug_struct("Config")
+            .field("version", version)
+            .field("client_id", client_id)
+            .field("clean_start", clean_start)
+            .field("session_expiry", session_expiry)
+            .field("keep_alive", keep_alive)
+            .field("username", username)
+            .field("password", &password.map(|_| Hidden))
+            .field("will", will)
+            .field("topic_alias_maximum", topic_alias_maximum)
+            .field("automatic_topic_aliases", automatic_topic_aliases)
+            .field("properties", properties)
+            .field("acknowledgement", acknowledgement)
+            .field("durability", durability)
+            .field("connect_timeout", connect_timeout)
+            .field("ping_timeout", ping_timeout)
+            .field("max_whole", max_whole)
+            .finish()
     }
 }
 

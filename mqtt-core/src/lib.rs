@@ -176,6 +176,7 @@ mod client;
 mod config;
 mod error;
 mod event;
+mod hidden;
 mod link;
 mod message;
 #[cfg(feature = "bytes")]

@@ -1,3 +1,5 @@
+use core::fmt;
+
 use crate::buffers::shift;
 use crate::{Client, Error, Event, Instant};
 
@@ -6,11 +8,20 @@ use crate::{Client, Error, Event, Instant};
 /// The transport writes to [`space`](Self::space) and says how much with
 /// [`filled`](Self::filled); [`poll`](Self::poll) has the client read it. A message that is
 /// larger than the buffer arrives in pieces ([`Event::PublishStart`]).
-#[derive(Debug)]
 pub struct RxBuf<'b> {
     bytes: &'b mut [u8],
     head: usize,
     tail: usize,
+}
+
+/// Without what was received.
+impl fmt::Debug for RxBuf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RxBuf")
+            .field("head", &self.head)
+            .field("tail", &self.tail)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'b> RxBuf<'b> {

@@ -1,5 +1,6 @@
 //! The queue of a subscription: between the task that receives and whoever takes.
 
+use core::fmt;
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,7 +36,7 @@ pub(super) struct Inbox {
     queue: Mutex<Queue>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Queue {
     items: VecDeque<Item>,
     /// True from a wait in vain until messages are taken.
@@ -45,6 +46,16 @@ struct Queue {
     /// True if nothing more comes.
     is_closed: bool,
     waker: Option<Waker>,
+}
+
+/// Without the messages.
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("len", &self.items.len())
+            .field("is_closed", &self.is_closed)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The first connection of a session, and the session.

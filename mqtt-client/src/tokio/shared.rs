@@ -4,6 +4,7 @@
 //! and no allocation, and all that was published until the task gets its turn leaves in one
 //! write. Nobody waits while they hold the lock.
 
+use core::fmt;
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::task::{Poll, Waker};
@@ -29,7 +30,6 @@ use super::status::{Connected, Stats, Status};
 use super::subscription::Received;
 use super::waiters::Waiters;
 
-#[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
     /// What becomes of messages; this lock is taken last.
@@ -41,6 +41,15 @@ pub(super) struct Shared {
     pub(super) status: watch::Sender<Status>,
     /// When the core's clock showed zero.
     zero: ::tokio::time::Instant,
+}
+
+/// Without what waits to be sent, which are payloads.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("status", &*self.status.borrow())
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]

@@ -1,9 +1,10 @@
+use core::fmt;
+
 use crate::buffers::{copy, shift};
 use crate::error::{Error, Resource, UsageError};
 use crate::wire::{self, Body, PacketId, ReasonCode, Version, packet_len};
 
 /// Packets other than PUBLISH, encoded, in the order in which they are to be sent.
-#[derive(Debug)]
 pub(crate) struct Control<'b> {
     bytes: &'b mut [u8],
     /// The next byte to be sent.
@@ -19,6 +20,17 @@ pub(crate) const ACK_LEN: usize = 5;
 /// Kept free of other packets, so that PINGREQ (2 bytes) and a DISCONNECT with a reason (3) can
 /// always be queued.
 const RESERVE: usize = 5;
+
+/// Without the packets: CONNECT has a password, AUTH a proof of it.
+impl fmt::Debug for Control<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("start", &self.start)
+            .field("end", &self.end)
+            .field("partial", &self.partial)
+            .finish_non_exhaustive()
+    }
+}
 
 impl<'b> Control<'b> {
     pub(crate) const fn new(bytes: &'b mut [u8]) -> Self {

@@ -5,10 +5,11 @@
 //! from the front in constant time. Packets in a segment touch each other, so that one slice of
 //! them can be written at once.
 
+use core::fmt;
+
 use crate::buffers::shift;
 use crate::wire::packet_len;
 
-#[derive(Debug)]
 pub(super) struct Arena<'b> {
     bytes: &'b mut [u8],
     /// Where the segment with the older packets begins and ends; the only one unless there is a
@@ -23,6 +24,19 @@ pub(super) struct Arena<'b> {
     cursor: usize,
     /// The beginning of the packet that holds `cursor`.
     boundary: usize,
+}
+
+/// Without the packets, which have the application's payloads.
+impl fmt::Debug for Arena<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arena")
+            .field("start", &self.start)
+            .field("end", &self.end)
+            .field("newer", &self.newer)
+            .field("cursor", &self.cursor)
+            .field("boundary", &self.boundary)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'b> Arena<'b> {

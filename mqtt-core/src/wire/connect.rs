@@ -1,12 +1,14 @@
+use core::fmt;
+
 use super::frame::Body;
 use super::property::{Place, properties, put_properties};
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, PacketType, Properties, QoS, Version};
+use crate::hidden::Hidden;
 
-/// CONNECT: the first packet of a client.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+/// CONNECT: the first packet of a client. `Debug` leaves out the password.
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Connect<'a> {
     /// The version that both sides speak from here on.
     pub version: Version,
@@ -24,6 +26,50 @@ pub struct Connect<'a> {
     pub username: Option<&'a str>,
     /// With what to authenticate.
     pub password: Option<&'a [u8]>,
+}
+
+impl fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            version,
+            clean_start,
+            keep_alive,
+            properties,
+            client_id,
+            will,
+            username,
+            password,
+        } = self;
+        f.debug_struct("Connect")
+            .field("version", version)
+            .field("clean_start", clean_start)
+            .field("keep_alive", keep_alive)
+            .field("properties", properties)
+            .field("client_id", client_id)
+            .field("will", will)
+            .field("username", username)
+            .field("password", &password.map(|_| Hidden))
+            .finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Connect<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Connect {{ version: {}, clean_start: {=bool}, keep_alive: {=u16}, properties: {}, \
+             client_id: {=str}, will: {}, username: {}, password: {} }}",
+            self.version,
+            self.clean_start,
+            self.keep_alive,
+            self.properties,
+            self.client_id,
+            self.will,
+            self.username,
+            self.password.map(|_| Hidden)
+        );
+    }
 }
 
 /// The message that a server publishes for a client that is gone.

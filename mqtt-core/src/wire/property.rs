@@ -1,8 +1,11 @@
+use core::fmt;
+
 use super::list::{List, Sealed};
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, MAX_REMAINING_LENGTH, QoS, Version};
 use crate::V5;
+use crate::hidden::Hidden;
 
 /// The properties of a packet, in order, with any number of user properties.
 pub type Properties<'a> = List<'a, Property<'a>>;
@@ -10,9 +13,8 @@ pub type Properties<'a> = List<'a, Property<'a>>;
 /// Table 2-4 of the standard: identifier, data type, and the packets that may have the property.
 macro_rules! properties {
     ($($(#[$doc:meta])* $id:literal: $kind:ident $name:ident($type:ty) in $places:expr;)*) => {
-        /// A property of MQTT 5.0 with its value.
-        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        /// A property of MQTT 5.0 with its value. `Debug` leaves out authentication data.
+        #[derive(Clone, Copy, Eq, Hash, PartialEq)]
         #[repr(u8)]
         pub enum Property<'a> {
             $($(#[$doc])* $name($type) = $id,)*
@@ -27,6 +29,39 @@ macro_rules! properties {
         pub(crate) enum PropertyId {
             $($name = $id,)*
             UserProperty = 38,
+        }
+
+        impl fmt::Debug for Property<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                if let Self::AuthenticationData(_) = self {
+                    return f.debug_tuple("AuthenticationData").field(&Hidden).finish();
+                }
+                match self {
+                    $(Self::$name(value) => {
+                        f.debug_tuple(stringify!($name)).field(value).finish()
+                    })*
+                    Self::UserProperty(name, value) => {
+                        f.debug_tuple("UserProperty").field(name).field(value).finish()
+                    }
+                }
+            }
+        }
+
+        #[cfg(feature = "defmt")]
+        impl defmt::Format for Property<'_> {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                if let Self::AuthenticationData(_) = self {
+                    return defmt::write!(f, "AuthenticationData({})", Hidden);
+                }
+                match self {
+                    $(Self::$name(value) => {
+                        defmt::write!(f, "{=str}({})", stringify!($name), value);
+                    })*
+                    Self::UserProperty(name, value) => {
+                        defmt::write!(f, "UserProperty({=str}, {=str})", name, value);
+                    }
+                }
+            }
         }
 
         impl<'a> From<Property<'a>> for Field<'a> {

@@ -6,6 +6,7 @@ mod connect;
 mod cuts;
 mod overflow;
 mod publish;
+mod secrets;
 mod subscribe;
 
 use std::collections::VecDeque;

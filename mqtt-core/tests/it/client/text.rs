@@ -4,15 +4,21 @@
 
 use std::fmt::Write;
 
-use mqtt_core::wire::{Ack, ConnAck, Packet, Publish, QoS, ReasonCode, RetainHandling, Version};
+use mqtt_core::wire::{
+    Ack, ConnAck, Packet, Property, Publish, QoS, ReasonCode, RetainHandling, Version,
+};
 use mqtt_core::{Event, Record};
 
 fn properties(list: &mqtt_core::wire::Properties<'_>) -> String {
     if list.is_empty() {
-        String::new()
-    } else {
-        format!(" {list:?}")
+        return String::new();
     }
+    let shown = list.iter().map(|property| match property {
+        // `Debug` hides them.
+        Property::AuthenticationData(data) => format!("AuthenticationData({data:?})"),
+        property => format!("{property:?}"),
+    });
+    format!(" [{}]", shown.collect::<Vec<_>>().join(", "))
 }
 
 fn payload(bytes: &[u8]) -> String {
