@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use args::{Cli, Command};
 use clap::Parser;
 use clap::error::ErrorKind;
+use format::Screen;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -50,7 +51,11 @@ fn main() -> ExitCode {
 fn report(quiet: bool, sentence: &str, exit: u8) -> ExitCode {
     if !quiet && !sentence.is_empty() {
         // There is nowhere left to report that this failed.
-        let _ = writeln!(io::stderr().lock(), "mqtt: {sentence}");
+        let mut line = b"mqtt: ".to_vec();
+        // It may have words of a server's.
+        let _ = Screen::new(true).line(&mut line, sentence.as_bytes());
+        line.push(b'\n');
+        let _ = io::stderr().lock().write_all(&line);
     }
     exit.into()
 }

@@ -14,7 +14,7 @@ mod properties;
 #[path = "../../../mqtt-cli/src/args/values.rs"]
 mod values;
 
-use format::Format;
+use format::{Format, Screen};
 use properties::{Place, PropertyArgs};
 
 /// A letter for the kind of argument, then lines.
@@ -27,6 +27,7 @@ pub(crate) fn run(data: &[u8]) {
     match kind {
         'D' => property_arguments(chars.as_str()),
         'F' => formats(chars.as_str()),
+        'T' => pieces(&data[1..]),
         _ => values(chars.as_str()),
     }
 }
@@ -141,6 +142,30 @@ fn property_arguments(text: &str) {
     }
 }
 
+/// True if a terminal obeys nothing in this but what is in the format, and new lines and tabs.
+fn is_harmless(format: &str, out: &[u8]) -> bool {
+    let out = std::str::from_utf8(out).expect("text");
+    out.chars()
+        .all(|c| !c.is_control() || "\n\t".contains(c) || format.contains(c))
+}
+
+/// A mark for ends of pieces, and a text for a terminal.
+fn pieces(data: &[u8]) {
+    let Some((mark, text)) = data.split_first() else {
+        return;
+    };
+    let (mut whole, mut cut) = (Vec::new(), Vec::new());
+    let mut screen = Screen::new(true);
+    let pieces: Vec<_> = text.split(|byte| byte == mark).collect();
+    for piece in &pieces {
+        screen.piece(&mut cut, piece).unwrap();
+    }
+    screen.end(&mut cut).unwrap();
+    screen.text(&mut whole, &pieces.concat()).unwrap();
+    assert_eq!(cut, whole);
+    assert!(is_harmless("", &whole));
+}
+
 /// A format, a line feed, and a message that is printed so.
 fn formats(text: &str) {
     let (format, payload) = text.split_once('\n').unwrap_or((text, ""));
@@ -154,38 +179,56 @@ fn formats(text: &str) {
         ..Publish::new(payload, b"")
     };
     let payload = payload.as_bytes();
+    let (file, terminal) = (Screen::new(false), Screen::new(true));
     let mut out = Vec::new();
-    if let Ok(format) = Format::parse(format) {
-        format.write(&mut out, &publish, payload).unwrap();
+    if let Ok(parsed) = Format::parse(format) {
+        parsed
+            .write(&mut out, &terminal, &publish, payload)
+            .unwrap();
+        assert!(format.contains('\\') || is_harmless(format, &out));
+        out.clear();
+        parsed.write(&mut out, &file, &publish, payload).unwrap();
     }
     if !format.contains(['%', '\\']) {
         assert_eq!(out, format.as_bytes());
     }
     // One line, and what is in it can be had again.
     out.clear();
-    Format::json().write(&mut out, &publish, payload).unwrap();
+    Format::json()
+        .write(&mut out, &file, &publish, payload)
+        .unwrap();
     assert!(!out.contains(&b'\n'));
     let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(json["topic"], publish.topic);
     assert_eq!(json["payload"].as_str().map(str::as_bytes), Some(payload));
     assert_eq!(json["payloadlen"], payload.len());
+    // On a terminal, the same in other words.
+    let mut shown = Vec::new();
+    terminal.json(&mut shown, &out).unwrap();
+    assert!(is_harmless("", &shown));
+    assert_eq!(
+        serde_json::from_slice::<serde_json::Value>(&shown).unwrap(),
+        json
+    );
 
     out.clear();
     let with_payload = Format::parse("%J").unwrap();
-    with_payload.write(&mut out, &publish, payload).unwrap();
+    with_payload
+        .write(&mut out, &file, &publish, payload)
+        .unwrap();
     assert!(!out.contains(&b'\n'));
     assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok());
 
     out.clear();
     Format::hex(true)
-        .write(&mut out, &publish, payload)
+        .write(&mut out, &file, &publish, payload)
         .unwrap();
     let hex: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(out, format!("{} {hex}", publish.topic).into_bytes());
 
     out.clear();
     Format::dump(false)
-        .write(&mut out, &publish, payload)
+        .write(&mut out, &file, &publish, payload)
         .unwrap();
     assert_eq!(out.is_empty(), payload.is_empty());
 }

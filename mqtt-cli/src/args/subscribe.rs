@@ -60,6 +60,10 @@ pub(crate) struct SubArgs {
     /// The same as --output json
     #[arg(long, conflicts_with = "output", help_heading = "Output")]
     json: bool,
+    /// Print control characters as they are, even on a terminal, which then obeys whoever has
+    /// published them
+    #[arg(long, help_heading = "Output")]
+    pub(crate) raw: bool,
     /// Print messages like this: %t topic, %p payload, %x and %X payload in hexadecimal, %l
     /// length, %q QoS, %r retain flag, %m packet identifier, %U Unix time, %I time as in ISO 8601,
     /// %j all as JSON, %J the same with the payload as JSON within, %%; 5.0: %C content type, %R

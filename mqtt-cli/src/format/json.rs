@@ -1,6 +1,6 @@
 //! A message as a line of JSON, with the names that `mosquitto_sub` gives its parts.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::SystemTime;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -127,13 +127,12 @@ impl<'a> Properties<'a> {
 
 /// Writes a message without a new line at its end. A payload that is JSON goes in as it is if
 /// `is_json_welcome`, else as text.
-pub(super) fn write(
-    out: &mut impl Write,
+pub(super) fn line(
     publish: &Publish<'_>,
     payload: &[u8],
     now: SystemTime,
     is_json_welcome: bool,
-) -> io::Result<()> {
+) -> io::Result<Vec<u8>> {
     let message = Message {
         tst: humantime::format_rfc3339_micros(now).to_string(),
         topic: publish.topic,
@@ -145,7 +144,7 @@ pub(super) fn write(
         properties: Properties::new(&publish.properties),
         payload: Payload::new(payload, is_json_welcome),
     };
-    serde_json::to_writer(out, &message).map_err(io::Error::from)
+    serde_json::to_vec(&message).map_err(io::Error::from)
 }
 
 #[cfg(test)]
@@ -160,11 +159,10 @@ mod tests {
             properties: properties.into(),
             ..Publish::new("a \"b\"", b"")
         };
-        let mut out = Vec::new();
         let now = SystemTime::UNIX_EPOCH;
-        write(&mut out, &publish, payload, now, is_json_welcome).unwrap();
-        assert!(!out.contains(&b'\n'));
-        serde_json::from_slice(&out).unwrap()
+        let line = line(&publish, payload, now, is_json_welcome).unwrap();
+        assert!(!line.contains(&b'\n'));
+        serde_json::from_slice(&line).unwrap()
     }
 
     #[test]

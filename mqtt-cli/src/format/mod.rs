@@ -2,11 +2,14 @@
 
 mod dump;
 mod json;
+mod screen;
 
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mqtt_core::wire::{Property, Publish};
+
+pub(crate) use screen::Screen;
 
 /// A format of --format.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -113,6 +116,7 @@ impl Format {
     pub(crate) fn write(
         &self,
         out: &mut impl Write,
+        screen: &Screen,
         publish: &Publish<'_>,
         payload: &[u8],
     ) -> io::Result<()> {
@@ -120,8 +124,8 @@ impl Format {
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.write_all(text)?,
-                Piece::Topic => out.write_all(publish.topic.as_bytes())?,
-                Piece::Payload => out.write_all(payload)?,
+                Piece::Topic => screen.line(out, publish.topic.as_bytes())?,
+                Piece::Payload => screen.text(out, payload)?,
                 Piece::Hex => payload
                     .iter()
                     .try_for_each(|byte| write!(out, "{byte:02x}"))?,
@@ -137,10 +141,12 @@ impl Format {
                     write!(out, "{}.{:09}", now.as_secs(), now.subsec_nanos())?;
                 }
                 Piece::IsoTime => write!(out, "{}", humantime::format_rfc3339_seconds(now))?,
-                Piece::Json => json::write(out, publish, payload, now, false)?,
-                Piece::JsonWithPayload => json::write(out, publish, payload, now, true)?,
+                Piece::Json => screen.json(out, &json::line(publish, payload, now, false)?)?,
+                Piece::JsonWithPayload => {
+                    screen.json(out, &json::line(publish, payload, now, true)?)?;
+                }
                 Piece::Dump => dump::write(out, payload)?,
-                piece => write_properties(out, piece, publish)?,
+                piece => write_properties(out, screen, piece, publish)?,
             }
         }
         Ok(())
@@ -173,7 +179,12 @@ fn piece(code: char) -> Option<Piece> {
 }
 
 /// Writes the properties that `piece` stands for, with spaces between.
-fn write_properties(out: &mut impl Write, piece: &Piece, publish: &Publish<'_>) -> io::Result<()> {
+fn write_properties(
+    out: &mut impl Write,
+    screen: &Screen,
+    piece: &Piece,
+    publish: &Publish<'_>,
+) -> io::Result<()> {
     let mut separator = "";
     for property in &publish.properties {
         let text = match (piece, property) {
@@ -193,7 +204,7 @@ fn write_properties(out: &mut impl Write, piece: &Piece, publish: &Publish<'_>) 
             _ => continue,
         };
         out.write_all(separator.as_bytes())?;
-        out.write_all(&text)?;
+        screen.line(out, &text)?;
         separator = " ";
     }
     Ok(())
@@ -216,7 +227,8 @@ mod tests {
         };
         let mut out = Vec::new();
         let format = Format::parse(format).unwrap();
-        format.write(&mut out, &publish, b"\x0AB").unwrap();
+        let screen = Screen::default();
+        format.write(&mut out, &screen, &publish, b"\x0AB").unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -2,7 +2,7 @@
 
 mod stats;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
 use mqtt_client::{Event, Filter, HeapStorage};
@@ -14,7 +14,7 @@ use mqtt_core::{Acknowledgement, Config};
 use crate::args::{Place, PropertyArg, SubArgs};
 use crate::connection::{self, Client, Identity};
 use crate::failure::{self, Failure};
-use crate::format::Format;
+use crate::format::{Format, Screen};
 use crate::signal::Interrupt;
 use stats::Stats;
 
@@ -46,6 +46,7 @@ pub(crate) fn run(args: &SubArgs) -> Result<(), Failure> {
     let mut subscriber = Subscriber {
         args,
         format: args.format(),
+        screen: Screen::new(io::stdout().is_terminal() && !args.raw),
         version: config.version,
         identity: &identity,
         topics: &topics,
@@ -173,6 +174,7 @@ struct Subscriber<'a> {
     args: &'a SubArgs,
     /// `None` for payloads as they are.
     format: Option<Format>,
+    screen: Screen,
     version: Version,
     identity: &'a Identity<'a>,
     topics: &'a [&'a str],
@@ -290,13 +292,14 @@ impl Subscriber<'_> {
 
     fn print(&mut self, publish: &Publish<'_>, payload: &[u8]) -> io::Result<()> {
         match &self.format {
-            Some(format) => format.write(&mut self.out, publish, payload)?,
+            Some(format) => format.write(&mut self.out, &self.screen, publish, payload)?,
             None if self.args.verbose && payload.is_empty() => {
-                write!(self.out, "{} (null)", publish.topic)?;
+                self.print_topic(publish)?;
+                self.out.write_all(b"(null)")?;
             }
             None => {
                 self.print_topic(publish)?;
-                self.out.write_all(payload)?;
+                self.screen.text(&mut self.out, payload)?;
             }
         }
         self.print_end()
@@ -304,7 +307,8 @@ impl Subscriber<'_> {
 
     fn print_topic(&mut self, publish: &Publish<'_>) -> io::Result<()> {
         if self.args.verbose {
-            write!(self.out, "{} ", publish.topic)?;
+            self.screen.line(&mut self.out, publish.topic.as_bytes())?;
+            self.out.write_all(b" ")?;
         }
         Ok(())
     }
@@ -336,7 +340,7 @@ impl Subscriber<'_> {
     ) -> Result<bool, Stop> {
         match self.streaming.as_mut().map(|streaming| &mut streaming.to) {
             None | Some(Destination::Nowhere) => {}
-            Some(Destination::Output) => self.out.write_all(data)?,
+            Some(Destination::Output) => self.screen.piece(&mut self.out, data)?,
             Some(Destination::Memory(_, payload)) => payload.extend_from_slice(data),
         }
         if !last {
@@ -350,7 +354,10 @@ impl Subscriber<'_> {
                 acknowledge(id, core);
                 return Ok(false);
             }
-            Destination::Output => self.print_end()?,
+            Destination::Output => {
+                self.screen.end(&mut self.out)?;
+                self.print_end()?;
+            }
             Destination::Memory(head, payload) => {
                 if let Ok(Some((Packet::Publish(publish), _))) = Packet::decode(&head, self.version)
                 {

@@ -5,9 +5,16 @@ use std::net::TcpListener;
 use std::thread;
 
 use crate::support::command::{Finished, Running, mqtt};
+use crate::support::program;
 
 /// A server that answers the first packet with the first of `answers` and so on, and then closes.
 fn against(answers: &'static [&'static [u8]], args: &[&str]) -> Running {
+    let port = serve(answers);
+    mqtt(&[&args[..1], &["-h", "127.0.0.1", "-p", &port], &args[1..]].concat())
+}
+
+/// Starts such a server, and returns its port.
+fn serve(answers: &'static [&'static [u8]]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     thread::spawn(move || {
@@ -22,7 +29,7 @@ fn against(answers: &'static [&'static [u8]], args: &[&str]) -> Running {
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    mqtt(&[&args[..1], &["-h", "127.0.0.1", "-p", &port], &args[1..]].concat())
+    port
 }
 
 fn run(answers: &'static [&'static [u8]], args: &[&str]) -> Finished {
@@ -360,4 +367,49 @@ fn websockets_are_closed() {
     assert_eq!(received, b"\x30\x04\0\x01ax\xE0\0");
     drop(server);
     running.wait().ok();
+}
+
+/// A message that clears the screen, in its topic and its payload, and by each code for that.
+const CLEAR: &[&[u8]] = &[
+    b"\x20\x02\0\0",
+    b"\x90\x03\0\x01\0\x30\x12\0\x06a\x1B[2J\nb\xC2\x9B2J\xFF\rc\td",
+];
+
+/// What `mqtt sub` prints of it on a terminal, whose lines end as they do there.
+fn on_a_terminal(args: &str) -> Option<String> {
+    let script = program("script")?;
+    let port = serve(CLEAR);
+    let command = format!(
+        "{} sub -h 127.0.0.1 -p {port} -t '#' -C 1 {args}",
+        env!("CARGO_BIN_EXE_mqtt")
+    );
+    let script = script.to_str().unwrap();
+    let finished = Running::start(script, &["-qec", &command, "/dev/null"]).wait();
+    Some(String::from_utf8_lossy(&finished.ok().stdout).into_owned())
+}
+
+#[test]
+fn control_characters_do_not_reach_a_terminal() {
+    let Some(plain) = on_a_terminal("-v") else {
+        return;
+    };
+    assert_eq!(plain, "a\\u{1b}[2J\\n b\\u{9b}2J\\xff\\rc\td\r\n");
+    let with_format = on_a_terminal("-F '\\e[1m%t\\e[m %p'").unwrap();
+    assert_eq!(
+        with_format,
+        "\x1B[1ma\\u{1b}[2J\\n\x1B[m b\\u{9b}2J\\xff\\rc\td\r\n",
+    );
+    let raw = on_a_terminal("-v --raw").unwrap();
+    assert_eq!(raw, "a\x1B[2J\r\n b\u{9b}2J\u{FFFD}\rc\td\r\n");
+}
+
+#[test]
+fn control_characters_reach_a_pipe() {
+    for args in [&["-v"][..], &["-F", "%t %p"]] {
+        let args = [&["sub", "-t", "#", "-C", "1"], args].concat();
+        assert_eq!(
+            run(CLEAR, &args).ok().stdout,
+            b"a\x1B[2J\n b\xC2\x9B2J\xFF\rc\td\n"
+        );
+    }
 }
