@@ -187,3 +187,139 @@ impl<'b> Control<'b> {
         Some(split)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{PacketType, Publish};
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// Some packet, of one length or another, if it is no longer than `max_packet`.
+        Push {
+            payload: usize,
+            max_packet: usize,
+        },
+        Ack {
+            id: u16,
+            is_error: bool,
+        },
+        /// What may use the reserve.
+        Ping,
+        Advance(usize),
+        KeepPartial,
+        SplitOff {
+            len: usize,
+            kept: usize,
+        },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let max_packet = prop_oneof![3 => Just(usize::MAX), 1 => 5..30usize];
+        prop_oneof![
+            3 => (0..20usize, max_packet)
+                .prop_map(|(payload, max_packet)| Step::Push { payload, max_packet }),
+            3 => (1..=u16::MAX, any::<bool>()).prop_map(|(id, is_error)| Step::Ack { id, is_error }),
+            2 => Just(Step::Ping),
+            6 => prop_oneof![0..9usize, 0..60usize].prop_map(Step::Advance),
+            1 => Just(Step::KeepPartial),
+            1 => (0..12usize, 0..40usize).prop_map(|(len, kept)| Step::SplitOff { len, kept }),
+        ]
+    }
+
+    proptest! {
+        /// Against a list of packets: they leave whole and in order, as much of them as there is
+        /// room for.
+        #[test]
+        fn packets_leave_in_order(
+            mut capacity in 5..60usize,
+            steps in proptest::collection::vec(step(), 0..60),
+        ) {
+            let mut bytes = vec![0; capacity];
+            let mut control = Control::new(&mut bytes);
+            // What is left of each packet; of the first one a part may have been sent.
+            let mut packets: Vec<Vec<u8>> = Vec::new();
+            let mut is_partial = false;
+            for step in steps {
+                let used: usize = packets.iter().map(Vec::len).sum();
+                let fits = |len| used + len <= capacity;
+                match step {
+                    Step::Push { payload, max_packet } => {
+                        let payload = vec![7; payload];
+                        let publish = Publish::new("t", &payload);
+                        let expected = if payload.len() + 5 > max_packet {
+                            Err(UsageError::MaximumPacketSize.into())
+                        } else if payload.len() + 5 + RESERVE > capacity {
+                            Err(UsageError::BufferTooSmall.into())
+                        } else if !fits(payload.len() + 5 + RESERVE) {
+                            Err(Error::Full(Resource::Control))
+                        } else {
+                            let mut packet = vec![0x30, 3 + u8::try_from(payload.len()).unwrap(), 0, 1, b't'];
+                            packet.extend(payload.iter());
+                            packets.push(packet);
+                            Ok(())
+                        };
+                        prop_assert_eq!(control.push(&publish, Version::V311, max_packet), expected);
+                        prop_assert_eq!(
+                            control.can_hold(payload.len()),
+                            payload.len() + RESERVE <= capacity
+                        );
+                    }
+                    Step::Ack { id, is_error } => {
+                        prop_assert_eq!(control.has_room(), fits(ACK_LEN + RESERVE));
+                        if !control.has_room() {
+                            continue;
+                        }
+                        let [high, low] = id.to_be_bytes();
+                        let id = PacketId::new(id).unwrap();
+                        if is_error {
+                            control.push_ack(0x40, id, ReasonCode::QuotaExceeded);
+                            packets.push(vec![0x40, 3, high, low, 0x97]);
+                        } else {
+                            control.push_ack(0x40, id, ReasonCode::Success);
+                            packets.push(vec![0x40, 2, high, low]);
+                        }
+                    }
+                    Step::Ping if fits(2) => {
+                        let ping = [PacketType::PingReq.first_byte(), 0];
+                        control.push_bytes(&ping);
+                        packets.push(ping.to_vec());
+                    }
+                    Step::Ping => {}
+                    Step::Advance(n) => {
+                        control.advance(n);
+                        let mut n = n.min(used);
+                        while let Some(first) = packets.first_mut().filter(|_| n > 0) {
+                            is_partial = n < first.len();
+                            if is_partial {
+                                first.drain(..n);
+                                break;
+                            }
+                            n -= first.len();
+                            packets.remove(0);
+                        }
+                    }
+                    Step::KeepPartial => {
+                        control.keep_partial();
+                        packets.truncate(usize::from(is_partial));
+                    }
+                    Step::SplitOff { len, kept } => {
+                        let rest = capacity.checked_sub(len);
+                        let rest = rest.filter(|rest| (kept.max(used) + RESERVE) <= *rest);
+                        let split = control.split_off(len, kept);
+                        prop_assert_eq!(split.map(|split| split.len()), rest.map(|_| len));
+                        capacity = rest.unwrap_or(capacity);
+                    }
+                }
+                prop_assert_eq!(control.unsent(), packets.concat());
+                prop_assert_eq!(control.is_empty(), packets.is_empty());
+                prop_assert_eq!(control.is_partial(), is_partial);
+                let rest = packets.first().filter(|_| is_partial);
+                prop_assert_eq!(control.rest_of_packet(), rest.map_or(&[][..], |rest| rest));
+            }
+        }
+    }
+}

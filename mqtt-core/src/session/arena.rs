@@ -144,7 +144,7 @@ impl<'b> Arena<'b> {
 
     /// True if the packet at `offset` is the next to be sent.
     pub(super) const fn is_next(&self, offset: usize) -> bool {
-        self.cursor == offset && self.boundary == offset
+        self.cursor == offset
     }
 
     /// True if a packet was sent in part.

@@ -186,6 +186,28 @@ proptest! {
     }
 }
 
+/// What is not in use is room, wherever in the ring it lies.
+#[test]
+fn room_is_what_messages_do_not_use() {
+    let message = Publish::new("t", b"0123456789");
+    let len = wire::encoded_len(&message, VERSION).unwrap();
+    let mut arena = vec![0; 4 * len + 7];
+    let mut outbox = Outbox::new(&mut arena, &mut [], VERSION, false);
+    let mut used = 0;
+    for round in 0..50 {
+        while outbox.publish(message, usize::MAX, 0, true).is_ok() {
+            used += len;
+            assert_eq!(outbox.room(), 4 * len + 7 - used);
+        }
+        assert!(used >= 3 * len);
+        for _ in 0..=round % 3 {
+            let _ = outbox.transmitted(len);
+            used -= len;
+            assert_eq!(outbox.room(), 4 * len + 7 - used);
+        }
+    }
+}
+
 /// Whatever is kept, no message has more than a few others moved. It may have to wait for that.
 #[test]
 fn holes_are_closed_once_there_are_some() {

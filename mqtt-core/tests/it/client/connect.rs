@@ -161,6 +161,21 @@ fn a_connect_that_cannot_be_written_changes_nothing() {
 }
 
 #[test]
+fn a_configuration_whose_connect_has_no_room_is_refused() {
+    const LONG: &[u8] = &[b'x'; 300];
+    each(SETUP, |p| {
+        let config = Config {
+            username: Some("u"),
+            password: Some(LONG),
+            ..p.config()
+        };
+        let error = UsageError::BufferTooSmall;
+        p.refuses(error, |client| client.reconfigure(config));
+        p.online();
+    });
+}
+
+#[test]
 fn connect_during_a_connection_is_refused() {
     each(SETUP, |p| {
         let now = p.now();

@@ -111,6 +111,39 @@ fn ping_while_traffic_flows_one_way() {
     });
 }
 
+/// The answer to PINGREQ ends the waiting for it: silence after it is no timeout.
+#[test]
+fn silence_after_the_answer_to_the_ping() {
+    let config = Config {
+        ping_timeout: Duration::from_secs(3),
+        ..SETUP.config
+    };
+    each(SETUP.config(config), |p| {
+        p.online();
+        for _ in 0..3 {
+            let waited = wait(p);
+            assert!((9_000..10_000).contains(&waited), "{waited}");
+            p.sends(&["PINGREQ"]);
+            p.wait(500);
+            p.server(Packet::PingResp);
+            p.reports(&[]);
+        }
+    });
+}
+
+#[test]
+fn an_event_that_waits_is_due_at_once() {
+    each(SETUP, |p| {
+        p.online();
+        p.subscribe("t", 0, 1);
+        p.sends(&["SUBSCRIBE #1 t q0"]);
+        p.lose();
+        assert_eq!(p.client.poll_timeout(), Some(p.now()));
+        p.reports(&["Lost #1"]);
+        assert_eq!(p.client.poll_timeout(), None);
+    });
+}
+
 #[test]
 fn no_answer_to_the_ping() {
     let config = Config {

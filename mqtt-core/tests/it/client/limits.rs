@@ -169,6 +169,22 @@ fn retain_not_available_and_messages_from_before() {
     published_before(Property::RetainAvailable(false), message);
 }
 
+/// Only what is retained is not sent again to such a server.
+#[test]
+fn retain_not_available_and_messages_from_before_without_it() {
+    run(&[V5], SETUP, |p| {
+        p.online();
+        p.publish(1, "t", "x", 1);
+        p.sends(&["PUBLISH q1 #1 t 'x'"]);
+        p.lose();
+        p.connect();
+        p.server(session_with(&[Property::RetainAvailable(false)]));
+        p.run();
+        let _ = p.take_reported();
+        assert_eq!(p.take_sent(), ["PUBLISH q1 #1 dup t 'x'"]);
+    });
+}
+
 /// `[MQTT-3.2.2-15]`.
 #[test]
 fn maximum_packet_size_and_messages_from_before() {

@@ -6,6 +6,7 @@ mod simulation;
 use std::cell::Cell;
 use std::env;
 use std::panic;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -120,7 +121,7 @@ fn run(seed: u64, cases: u32) {
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
-        max_shrink_iters: 20_000,
+        max_shrink_iters: number("PROPTEST_MAX_SHRINK_ITERS").unwrap_or(20_000),
         ..ProptestConfig::default()
     };
     let mut bytes = [0; 32];
@@ -145,7 +146,7 @@ fn run(seed: u64, cases: u32) {
     }
 }
 
-fn number(variable: &str) -> Option<u64> {
+fn number<T: FromStr>(variable: &str) -> Option<T> {
     env::var(variable).ok()?.parse().ok()
 }
 
