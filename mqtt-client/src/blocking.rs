@@ -2,10 +2,11 @@
 
 use core::time::Duration;
 use std::thread;
+use std::time::Instant;
 
 use embedded_io::{Error as _, ErrorKind};
 use mqtt_core::wire::ReasonCode;
-use mqtt_core::{Buffers, Clock, Config, Event, Instant, RxBuf, UsageError};
+use mqtt_core::{Buffers, Clock, Config, Event, RxBuf, UsageError};
 
 pub use crate::Error;
 use crate::Stream;
@@ -105,7 +106,7 @@ impl<'b, S: Stream> Client<'b, S> {
     }
 
     /// When to save again though the core has nothing to record.
-    fn save_deadline(&self) -> Option<std::time::Instant> {
+    fn save_deadline(&self) -> Option<Instant> {
         #[cfg(feature = "journal")]
         return self.journal.as_ref().and_then(FileJournal::deadline);
         #[cfg(not(feature = "journal"))]
@@ -193,6 +194,10 @@ impl<'b, S: Stream> Client<'b, S> {
     /// Sends what is queued, receives, and returns what happened; `None` if nothing did. Waits no
     /// longer than `timeout`, but may return before without an event: call it in a loop. After an
     /// error of the server's, telling it so may take two seconds.
+    ///
+    /// How exactly `timeout` is kept is up to the stream. Over TCP the operating system rounds it up
+    /// to ticks of its clock, which makes a short one some milliseconds longer (at 250 ticks a
+    /// second up to eight). Only one of zero does not wait at all.
     ///
     /// With the event comes the core, so that it can be answered while it is still borrowed.
     ///
@@ -356,7 +361,7 @@ impl<'b, S: Stream> Client<'b, S> {
         let result = result.and_then(|()| self.send(timeout));
         let is_sent = self.core.is_closed() && !self.is_unflushed;
         if let (Some(stream), true) = (&mut self.stream, is_sent) {
-            linger(stream, &self.clock);
+            linger(stream);
         }
         self.end();
         match result {
@@ -417,15 +422,13 @@ impl<'b, S: Stream> Client<'b, S> {
         if core.is_closed() {
             return Err(Error::Disconnected);
         }
-        let now = clock.now();
         let is_stalled =
             !core.transmit().is_empty() || self.is_payload_stalled || self.is_unflushed;
-        let stalled = is_stalled.then_some(now + STALLED_WRITE);
+        let timeouts = [timeout, is_stalled.then_some(STALLED_WRITE)];
         let deadlines = [
-            core.poll_timeout(),
-            timeout.map(|timeout| now + timeout),
-            stalled,
-            save.map(|save| now + save.saturating_duration_since(std::time::Instant::now())),
+            core.poll_timeout().and_then(|at| clock.to_std(at)),
+            timeouts.into_iter().flatten().min().and_then(after),
+            save,
         ];
         let deadline = deadlines.into_iter().flatten().min();
         let space = rx.space();
@@ -433,12 +436,13 @@ impl<'b, S: Stream> Client<'b, S> {
             // Only the server or the application can help, by taking or by acknowledging.
             self.is_reading = false;
             if !is_stalled {
-                let pause = now + STALLED_WRITE;
-                thread::sleep(deadline.unwrap_or(pause).min(pause).saturating_since(now));
+                let now = Instant::now();
+                let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+                thread::sleep(left.unwrap_or(STALLED_WRITE).min(STALLED_WRITE));
             }
             return Ok(false);
         }
-        set_deadline(stream, clock, deadline)?;
+        stream.set_deadline(deadline).map_err(Error::Stream)?;
         match stream.read(space) {
             Ok(0) => Err(Error::Closed),
             Ok(n) => {
@@ -485,7 +489,7 @@ impl<'b, S: Stream> Client<'b, S> {
 #[derive(Debug, Default)]
 struct Pace {
     /// What the clock said last.
-    last: Instant,
+    last: mqtt_core::Instant,
     /// How many may still be told that; none after waiting.
     left: u8,
     /// How many were told what it said before.
@@ -497,7 +501,7 @@ impl Pace {
     /// have become slow.
     const MAX: u8 = 16;
 
-    fn now(&mut self, clock: &Clock) -> Instant {
+    fn now(&mut self, clock: &Clock) -> mqtt_core::Instant {
         if self.left == 0 {
             self.ask(clock.now());
         }
@@ -505,7 +509,7 @@ impl Pace {
         self.last
     }
 
-    fn ask(&mut self, now: Instant) {
+    fn ask(&mut self, now: mqtt_core::Instant) {
         let is_quick = now == self.last;
         self.stride = if is_quick {
             (self.stride * 2).clamp(1, Self::MAX)
@@ -517,13 +521,10 @@ impl Pace {
     }
 }
 
-fn set_deadline<S: Stream>(
-    stream: &mut S,
-    clock: &Clock,
-    deadline: Option<Instant>,
-) -> Result<(), Error<S::Error>> {
-    let deadline = deadline.and_then(|deadline| clock.to_std(deadline));
-    stream.set_deadline(deadline).map_err(Error::Stream)
+/// When `timeout` is over, to more than the milliseconds of the core's clock: what is shorter would
+/// be no wait. `None` if the system has no name for that moment.
+fn after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
 }
 
 /// Writes until there is nothing left, or `timeout` has passed, and flushes.
@@ -534,7 +535,7 @@ fn write<S: Stream>(
     is_unflushed: &mut bool,
     timeout: Duration,
 ) -> Result<(), Error<S::Error>> {
-    set_deadline(stream, clock, Some(clock.now() + timeout))?;
+    stream.set_deadline(after(timeout)).map_err(Error::Stream)?;
     while !core.transmit().is_empty() {
         match stream.write(core.transmit()) {
             Ok(0) => return Err(Error::Closed),
@@ -562,7 +563,7 @@ fn write_payload<S: Stream>(
     bytes: &[u8],
     timeout: Duration,
 ) -> Result<usize, Error<S::Error>> {
-    set_deadline(stream, clock, Some(clock.now() + timeout))?;
+    stream.set_deadline(after(timeout)).map_err(Error::Stream)?;
     match stream.write(bytes) {
         Ok(0) => Err(Error::Closed),
         Ok(n) => {
@@ -584,18 +585,18 @@ fn say_last_words<S: Stream>(
     // The error that is reported is the first one.
     let is_silent = core.transmit().is_empty();
     if !is_silent && write(core, stream, clock, is_unflushed, LAST_WORDS).is_ok() {
-        linger(stream, clock);
+        linger(stream);
     }
 }
 
 /// Closes our side after DISCONNECT and waits for the server to close its own. Closing at once, with received bytes
 /// not read, would reset the connection, and the server might lose what was sent last.
-fn linger<S: Stream>(stream: &mut S, clock: &Clock) {
-    let end = clock.now() + LAST_WORDS;
-    if set_deadline(stream, clock, Some(end)).is_ok() {
+fn linger<S: Stream>(stream: &mut S) {
+    let end = after(LAST_WORDS);
+    if stream.set_deadline(end).is_ok() {
         // Whether the server has heard that, too, makes no difference any more.
         let _ = stream.close();
-        while clock.now() < end {
+        while end.is_some_and(|end| Instant::now() < end) {
             match stream.read(&mut [0; 1024]) {
                 Ok(1..) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {
@@ -615,7 +616,7 @@ mod tests {
 
     /// How many of the next events are told the time that it is now.
     fn told(pace: &mut Pace, millis: u64) -> u8 {
-        pace.ask(Instant::from_millis(millis));
+        pace.ask(mqtt_core::Instant::from_millis(millis));
         pace.left
     }
 

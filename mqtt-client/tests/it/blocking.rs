@@ -509,6 +509,7 @@ struct Counting {
     received: Vec<u8>,
     answers: Vec<u8>,
     writes: Rc<RefCell<usize>>,
+    deadlines: Rc<RefCell<Vec<Option<Instant>>>>,
 }
 
 impl embedded_io::ErrorType for Counting {
@@ -555,8 +556,35 @@ impl embedded_io::Write for Counting {
 }
 
 impl Stream for Counting {
-    fn set_deadline(&mut self, _: Option<Instant>) -> io::Result<()> {
+    fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+        self.deadlines.borrow_mut().push(deadline);
         Ok(())
+    }
+}
+
+/// The core counts milliseconds: a wait that is shorter was none, and a loop of them never slept.
+#[test]
+fn a_wait_below_a_millisecond_is_left_to_the_stream() {
+    const WAIT: Duration = Duration::from_micros(300);
+
+    let stream = Counting::default();
+    let deadlines = Rc::clone(&stream.deadlines);
+    let mut storage = HeapStorage::new(256, 256, 4);
+    let mut client = Client::new(Config::new("c"), storage.split());
+    client.connect(stream).unwrap();
+    while client.poll(None).unwrap().is_none() {}
+    for _ in 0..10 {
+        deadlines.borrow_mut().clear();
+        let begin = Instant::now();
+        // The first call looks at what was received, the second one waits.
+        while deadlines.borrow().is_empty() {
+            assert!(client.poll(Some(WAIT)).unwrap().is_none());
+        }
+        assert!(client.flush(WAIT).unwrap());
+        let end = Instant::now() + WAIT;
+        for deadline in deadlines.borrow().iter().flatten() {
+            assert!((begin + WAIT..=end).contains(deadline), "{deadline:?}");
+        }
     }
 }
 
