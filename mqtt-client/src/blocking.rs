@@ -251,12 +251,21 @@ impl<'b, S: Stream> Client<'b, S> {
             exchange,
             ..
         } = self;
-        let error = match rx.poll(core, pace.now(clock)) {
-            Ok(Some(event)) => {
-                *is_drained = false;
-                let observed = exchange.as_mut().map(|exchange| exchange.observe(&event));
-                match observed.unwrap_or(Ok(true)) {
-                    Ok(true) => return Ok(Some((event, core))),
+        let mut event = None;
+        let error = match rx.poll_into(core, pace.now(clock), &mut event) {
+            Ok(()) => {
+                *is_drained = event.is_none();
+                let observed = match (exchange, &event) {
+                    (Some(exchange), Some(event)) => exchange.observe(event),
+                    _ => Ok(true),
+                };
+                match observed {
+                    Ok(true) => {
+                        let Some(event) = event else {
+                            return Ok(None);
+                        };
+                        return Ok(Some((event, core)));
+                    }
                     Ok(false) => return Ok(None),
                     Err(error) => {
                         // Fails only if nothing more can be said.
@@ -264,10 +273,6 @@ impl<'b, S: Stream> Client<'b, S> {
                         Error::Authentication(error)
                     }
                 }
-            }
-            Ok(None) => {
-                *is_drained = true;
-                return Ok(None);
             }
             Err(error) => Error::Protocol(error),
         };

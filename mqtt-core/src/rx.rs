@@ -69,14 +69,31 @@ impl<'b> RxBuf<'b> {
         client: &mut Client<'_>,
         now: Instant,
     ) -> Result<Option<Event<'_>>, Error> {
+        let mut event = None;
+        self.poll_into(client, now, &mut event)?;
+        Ok(event)
+    }
+
+    /// [`poll`](Self::poll) that puts the event, or `None`, where it is wanted. An event is large, and
+    /// to return it is to move it.
+    ///
+    /// # Errors
+    /// Those of [`Client::process`].
+    pub fn poll_into<'i>(
+        &'i mut self,
+        client: &mut Client<'_>,
+        now: Instant,
+        event: &mut Option<Event<'i>>,
+    ) -> Result<(), Error> {
+        *event = None;
         let capacity = self.bytes.len();
         let bytes = &*self.bytes;
         loop {
             let input = bytes.get(self.head..self.tail).unwrap_or_default();
-            let step = client.step(input, now, capacity)?;
-            self.head += step.consumed;
-            if step.event.is_some() || !step.is_progress() {
-                return Ok(step.event);
+            let consumed = client.step(input, now, capacity, event)?;
+            self.head += consumed;
+            if event.is_some() || consumed == 0 {
+                return Ok(());
             }
         }
     }

@@ -276,17 +276,22 @@ impl<'b> Client<'b> {
     /// # Errors
     /// [`Error::Peer`] and [`Error::Timeout`] end the connection: send what `transmit` still
     /// holds, close the transport, and call [`connection_lost`](Self::connection_lost).
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub fn process<'i>(&mut self, input: &'i [u8], now: Instant) -> Result<Step<'i>, Error> {
-        self.step(input, now, self.config.max_whole)
+        let mut event = None;
+        let consumed = self.step(input, now, self.config.max_whole, &mut event)?;
+        Ok(Step { consumed, event })
     }
 
-    /// [`process`](Self::process) for a receive buffer of this capacity.
+    /// [`process`](Self::process) for a receive buffer of this capacity. An event is large: it is
+    /// written once, to where it is wanted. Returns how many bytes of the input are done with.
     pub(crate) fn step<'i>(
         &mut self,
         input: &'i [u8],
         now: Instant,
         capacity: usize,
-    ) -> Result<Step<'i>, Error> {
+        event: &mut Option<Event<'i>>,
+    ) -> Result<usize, Error> {
         self.timers.set_now(now);
         if input.len() > self.seen {
             self.timers.received();
@@ -298,18 +303,16 @@ impl<'b> Client<'b> {
         if matches!(self.phase, Phase::Offline | Phase::Connecting) {
             self.outbox.expire(self.timers.seconds());
         }
-        // An event is large: it is written once.
-        let mut event = None;
         if self.has_pending_event() {
-            event = self.pending_event();
-            return Ok(Step { consumed: 0, event });
+            *event = self.pending_event();
+            return Ok(0);
         }
         let capacity = capacity.min(self.config.max_whole);
         let read = match self.phase {
-            Phase::Offline => return Ok(Step { consumed: 0, event }),
+            Phase::Offline => return Ok(0),
             Phase::Closed => Ok(input.len()),
             _ if input.is_empty() && !self.is_connack_due() => Ok(0),
-            _ => self.read(input, capacity, &mut event),
+            _ => self.read(input, capacity, event),
         };
         let read = read.and_then(|consumed| {
             if consumed == 0 && event.is_none() {
@@ -322,7 +325,7 @@ impl<'b> Client<'b> {
                 if !input.is_empty() {
                     self.seen = input.len() - consumed;
                 }
-                Ok(Step { consumed, event })
+                Ok(consumed)
             }
             Err(error) => {
                 self.fail(&error);
