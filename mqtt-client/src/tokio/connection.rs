@@ -3,7 +3,7 @@
 mod reception;
 
 use core::future::{Future, poll_fn};
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ::tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use ::tokio::task::yield_now;
 use ::tokio::time::{Sleep, sleep, timeout};
 use bytes::{Bytes, BytesMut};
 use mqtt_core::wire::ReasonCode;
@@ -57,6 +58,8 @@ pub(super) struct Connection<'t> {
     skipped: Option<Skipped>,
     /// What has left the core and not the stream.
     outgoing: Outgoing,
+    /// True if the next write is put off until those who found no room have had their turn.
+    is_gathering: bool,
     /// True if the stream may hold bytes back.
     is_unflushed: bool,
     sleep: Pin<Box<Sleep>>,
@@ -99,6 +102,7 @@ impl<'t> Connection<'t> {
             is_behind: false,
             skipped: None,
             outgoing: Outgoing::default(),
+            is_gathering: false,
             is_unflushed: false,
             sleep: Box::pin(sleep(Duration::ZERO)),
             is_accepted: false,
@@ -210,6 +214,10 @@ impl<'t> Connection<'t> {
             }
             if core::mem::take(&mut self.is_news) {
                 self.announce();
+            }
+            // Behind all that is ready to run, or this would have the next turn.
+            if core::mem::take(&mut self.is_gathering) && pin!(yield_now()).poll(cx).is_pending() {
+                return Poll::Pending;
             }
             match self.poll_receive(cx) {
                 Ok(received) => is_progress |= received,
@@ -369,8 +377,18 @@ impl<'t> Connection<'t> {
     ) -> Result<bool, ConnectionError> {
         let mut is_progress = false;
         loop {
+            let is_vectored = self.stream.is_write_vectored();
+            if let Some(len) = self.crowd(state) {
+                state.is_crowded = false;
+                state.gather(self.shared, &mut self.outgoing, is_vectored, now);
+                // Whoever waits for the room is woken.
+                self.digest(state, now);
+                if self.outgoing.room() >= len {
+                    self.is_gathering = true;
+                    break;
+                }
+            }
             if self.outgoing.is_empty() && state.has_large() {
-                let is_vectored = self.stream.is_write_vectored();
                 state.gather(self.shared, &mut self.outgoing, is_vectored, now);
             }
             let written = if self.outgoing.is_empty() {
@@ -405,6 +423,17 @@ impl<'t> Connection<'t> {
             }
         }
         Ok(is_progress)
+    }
+
+    /// How much is queued, if messages of QoS 0 wait for its room and it can be gathered for a larger
+    /// write. Those who wait get their turn before that.
+    fn crowd(&self, state: &mut State) -> Option<usize> {
+        if !state.is_crowded {
+            return None;
+        }
+        let len = state.core.with(|core| core.transmit().len());
+        let max = self.outgoing.room().min(Outgoing::LIMIT / 2);
+        (1..=max).contains(&len).then_some(len)
     }
 
     /// When to look again though nothing happens: only at what will then be done, or there would

@@ -82,6 +82,8 @@ pub(super) struct State {
     queue: Queue,
     /// Who waits to publish.
     pub(super) waiters: Waiters,
+    /// True if there was no room for a message of QoS 0, which sending others makes.
+    pub(super) is_crowded: bool,
     /// Counts connections and sessions, so that acknowledgements for earlier ones are known.
     pub(super) connection: u64,
     pub(super) session: u64,
@@ -212,6 +214,7 @@ impl Shared {
             version,
             queue: Queue::new(options.offline, version),
             waiters: Waiters::default(),
+            is_crowded: false,
             connection: 0,
             session: 0,
             session_since: 0,
@@ -365,6 +368,7 @@ impl State {
         payload: Option<&Bytes>,
     ) -> Result<Publication, PublishError> {
         let id = self.try_hand_over(message, payload);
+        self.is_crowded |= message.qos == QoS::AtMostOnce && matches!(id, Err(Error::Full(_)));
         let publication = match id.map_err(refusal)? {
             None => Publication::DONE,
             Some(id) => {

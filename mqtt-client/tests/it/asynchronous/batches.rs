@@ -130,6 +130,25 @@ fn encoded(packet: &Packet<'_>) -> Vec<u8> {
     bytes
 }
 
+/// Who has published all that there is room for has more: it leaves with that, and the buffer need
+/// not be as large as the writes.
+#[tokio::test(start_paused = true)]
+async fn writes_are_larger_than_the_buffer() {
+    const MESSAGES: usize = 10_000;
+
+    let (client, link, writes) = connected(Options::default(), true).await;
+    let server = tokio::spawn(acknowledge(link, MESSAGES));
+    let message = Message::new("t", &[b'x'; 64]);
+    for _ in 0..MESSAGES {
+        client.publish(&message).await.unwrap();
+    }
+    timeout(PATIENCE, server).await.unwrap().unwrap();
+    // 12 KiB of the buffer are for messages.
+    let least = MESSAGES * 69 / (12 * 1024);
+    let writes = writes.load(Ordering::Relaxed);
+    assert!(writes * 4 <= least, "{writes} writes");
+}
+
 /// No message waits for others either: the server has each window before anything is awaited.
 #[tokio::test(start_paused = true)]
 async fn a_window_of_messages_leaves_in_one_write() {
