@@ -1,6 +1,8 @@
 //! One connection, from CONNECT to the end of the stream.
 
 mod reception;
+#[cfg(test)]
+mod tests;
 
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
