@@ -178,9 +178,9 @@ impl<'b> Inbox<'b> {
         cfg!(feature = "durability") && self.durable
     }
 
-    /// True if there is nothing that is remembered for the server.
+    /// True if there is nothing that is remembered for the server, between connections.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.len == 0 && self.received == 0 && self.released.len == 0
+        self.len == 0 && self.received == 0
     }
 
     /// True if nothing waits to be acknowledged or completed.

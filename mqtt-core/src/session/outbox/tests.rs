@@ -186,6 +186,18 @@ proptest! {
     }
 }
 
+#[test]
+fn a_message_may_take_all_the_room_there_is() {
+    let message = Publish::new("t", b"0123456789");
+    let len = wire::encoded_len(&message, VERSION).unwrap();
+    for (capacity, expected) in [(len, Ok(None)), (len - 1, Err(UsageError::BufferTooSmall))] {
+        let mut arena = vec![0; capacity];
+        let mut outbox = Outbox::new(&mut arena, &mut [], VERSION, false);
+        let published = outbox.publish(message, usize::MAX, 0, true);
+        assert_eq!(published, expected.map_err(Error::from));
+    }
+}
+
 /// What is not in use is room, wherever in the ring it lies.
 #[test]
 fn room_is_what_messages_do_not_use() {
@@ -206,6 +218,61 @@ fn room_is_what_messages_do_not_use() {
             assert_eq!(outbox.room(), 4 * len + 7 - used);
         }
     }
+}
+
+/// What QoS 0 messages leave behind a message that is kept becomes room again, whenever they leave.
+#[test]
+fn room_behind_a_message_that_is_kept() {
+    let publish = |qos, payload| Publish {
+        qos,
+        ..Publish::new("t", payload)
+    };
+    let kept = publish(QoS::AtLeastOnce, b"kept");
+    let once = publish(QoS::AtMostOnce, b"passes");
+    let len = wire::encoded_len(&once, VERSION).unwrap();
+    let mut arena = vec![0; 3 * len];
+    let mut table = [Slot::EMPTY; 2];
+    let mut outbox = Outbox::new(&mut arena, &mut table, VERSION, false);
+    for message in [kept, once, once] {
+        outbox.publish(message, usize::MAX, 0, true).unwrap();
+    }
+    let _ = outbox.transmitted(len);
+    let _ = outbox.transmitted(len);
+    let long = vec![0; 6 + len];
+    let long = publish(QoS::AtMostOnce, &long);
+    assert_eq!(wire::encoded_len(&long, VERSION), Ok(2 * len));
+    let published = outbox.publish(long, usize::MAX, 0, true);
+    assert_eq!(published, Err(Resource::Messages.into()));
+    let _ = outbox.transmitted(len);
+    outbox.publish(long, usize::MAX, 0, true).unwrap();
+}
+
+/// So does what a lent payload's message leaves.
+#[test]
+fn room_behind_a_message_that_is_kept_and_a_lent_payload() {
+    let kept = Publish {
+        qos: QoS::AtLeastOnce,
+        ..Publish::new("t", b"kept")
+    };
+    let lent = Publish::new("a topic", b"");
+    let mut arena = vec![0; 40];
+    let mut table = [Slot::EMPTY; 3];
+    let mut outbox = Outbox::new(&mut arena, &mut table, VERSION, false);
+    outbox.publish(kept, usize::MAX, 0, true).unwrap();
+    let before = outbox.room();
+    let _ = outbox.transmitted(usize::MAX);
+    outbox
+        .publish_enveloped(&lent, 5, None, usize::MAX, 0)
+        .unwrap();
+    outbox.admit(u16::MAX, 0);
+    while outbox.has_unsent() {
+        let _ = outbox.transmitted(usize::MAX);
+    }
+    assert!(outbox.room() < before);
+    let long = vec![0; before - 5];
+    let long = Publish::new("t", &long);
+    assert_eq!(wire::encoded_len(&long, VERSION), Ok(before));
+    outbox.publish(long, usize::MAX, 0, true).unwrap();
 }
 
 /// Whatever is kept, no message has more than a few others moved. It may have to wait for that.

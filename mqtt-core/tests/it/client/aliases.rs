@@ -1,6 +1,6 @@
 //! Numbers that stand for topics.
 
-use mqtt_core::wire::{Property, Publish};
+use mqtt_core::wire::{Property, Publish, ReasonCode};
 use mqtt_core::{Message, PeerError, UsageError};
 
 use super::pair::say::*;
@@ -335,6 +335,19 @@ fn above_qos_0_and_never_sent() {
 }
 
 /// A message that has set an alias does not expire: those that follow rely on it.
+#[test]
+fn sent_in_part_when_the_connection_is_given_up() {
+    run(&[V5], AUTOMATIC, |p| {
+        online(p, 2);
+        p.stall(true);
+        p.publish(1, "a", "1", 1);
+        p.take(3);
+        p.client.abort(ReasonCode::UnspecifiedError).unwrap();
+        p.stall(false);
+        p.sends(&["PUBLISH q1 #1 a '1' [TopicAlias(1)]", "DISCONNECT 0x80"]);
+    });
+}
+
 #[test]
 fn a_message_that_sets_an_alias_does_not_expire() {
     run(&[V5], AUTOMATIC, |p| {

@@ -245,6 +245,29 @@ fn refused() {
     });
 }
 
+/// What another client's session would make of them: it would deliver them again.
+#[test]
+fn received_identifiers_tie_the_client_to_its_session() {
+    each(SETUP, |p| {
+        p.online();
+        p.server(publish(2, 1, "t", "x"));
+        p.reports(&["Publish q2 #1 t 'x'"]);
+        p.sends(&["PUBREC #1"]);
+        p.lose();
+        let other = Config {
+            client_id: "other",
+            ..p.config()
+        };
+        p.refuses(UsageError::InFlight, |client| client.reconfigure(other));
+        p.resume();
+        p.server(pubrel(1));
+        p.sends(&["PUBCOMP #1"]);
+        p.lose();
+        p.client.reconfigure(other).unwrap();
+        p.online();
+    });
+}
+
 /// A server of 3.1.1 answers CONNECT of 5.0 in its own way: return code 1.
 #[test]
 fn refused_by_a_server_of_3_1_1() {

@@ -90,6 +90,15 @@ fn some_of_the_records() {
         p.reports(&["Published #2"]);
         p.client.journaled(5);
         p.journals(&[]);
+        p.server(publish(2, 7, "t", "x"));
+        p.reports(&["Publish q2 #7 t 'x'"]);
+        p.client.journaled(5);
+        p.sends(&["PUBREC #7"]);
+        p.server(pubrel(7));
+        p.reports(&[]);
+        p.client.journaled(5);
+        p.sends(&["PUBCOMP #7"]);
+        p.journals(&[]);
     });
 }
 
@@ -186,8 +195,10 @@ fn received_messages_in_batches() {
             }
             p.run();
             assert_eq!(p.take_reported().len(), 4, "round {round}");
-            p.journals(&["Received #1", "Received #2", "Received #3", "Received #4"]);
-            p.sends(&["PUBREC #1", "PUBREC #2", "PUBREC #3", "PUBREC #4"]);
+            p.client.journaled(1);
+            p.sends(&["PUBREC #1"]);
+            p.journals(&["Received #2", "Received #3", "Received #4"]);
+            p.sends(&["PUBREC #2", "PUBREC #3", "PUBREC #4"]);
             for number in [2, 1, 4, 3] {
                 p.server(pubrel(number));
             }
@@ -474,6 +485,23 @@ fn records_that_do_not_fit() {
             c.restore(&Record::Disconnected)
         });
         p.lose();
+    });
+}
+
+/// Before there is anything to be kept, it may be decided that it shall be.
+#[test]
+fn durability_from_the_first_message_on() {
+    each(Setup::new(), |p| {
+        let mut config = p.config();
+        config.durability = Durability::WriteAhead;
+        p.client.reconfigure(config).unwrap();
+        online(p);
+        p.publish(1, "t", "a", 1);
+        p.server(publish(2, 7, "t", "x"));
+        p.reports(&["Publish q2 #7 t 'x'"]);
+        p.sends(&[]);
+        p.journals(&["PUBLISH q1 #1 t 'a'", "Received #7"]);
+        p.sends(&["PUBREC #7", "PUBLISH q1 #1 t 'a'"]);
     });
 }
 

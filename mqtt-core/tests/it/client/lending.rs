@@ -41,6 +41,26 @@ fn at_every_qos() {
     });
 }
 
+/// At QoS 0 nothing is in flight, though the message is not through before its payload has left.
+#[test]
+fn in_flight_while_a_payload_leaves() {
+    for (level, in_flight) in [(0, 0), (1, 1), (2, 1)] {
+        each(SETUP, |p| {
+            p.online();
+            p.stall(true);
+            p.publish_lent(level, "t", "0123456789", 1);
+            for _ in 0..2 {
+                assert_eq!(p.client.in_flight(), in_flight, "{level}");
+                p.take(2);
+            }
+            p.stall(false);
+            p.run();
+            assert_eq!(p.take_sent().len(), 1);
+            assert_eq!(p.client.in_flight(), in_flight, "{level}");
+        });
+    }
+}
+
 /// The payload is asked for between the bytes of the head and whatever follows.
 #[test]
 fn piece_by_piece() {

@@ -355,6 +355,30 @@ fn a_connection_recorded_after_its_end_has_sent_nothing() {
     });
 }
 
+/// Records that messages were not sent are confirmed like others, as many as were written.
+#[test]
+fn some_of_the_records_of_what_was_not_sent() {
+    each(SETUP, |p| {
+        let messages = [1, 2, 3].map(|number| format!("PUBLISH q2 #{number} t 'a'"));
+        let messages = messages.each_ref().map(String::as_str);
+        for number in 1..=3 {
+            p.publish(2, "t", "a", number);
+        }
+        p.journals(&messages);
+        p.connect();
+        p.server(connack());
+        p.reports(&["Connected"]);
+        p.lose();
+        p.connect();
+        p.client.journaled(1);
+        p.server(connack());
+        p.reports(&["Connected"]);
+        p.client.journaled(1);
+        p.journals(&["Unsent #2", "Unsent #3", "Connected"]);
+        p.sends(&messages);
+    });
+}
+
 /// A message that is refused by the server ends like any other.
 #[test]
 fn refused_and_lost_messages() {

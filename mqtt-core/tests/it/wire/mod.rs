@@ -8,6 +8,7 @@ mod reason_codes;
 mod roundtrip;
 mod strategies;
 mod unencodable;
+mod words;
 
 use core::str;
 
