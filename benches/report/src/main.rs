@@ -113,6 +113,9 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         .ok_or_else(|| format!("README.md has no place for figures: '{BEGIN}' and '{END}'"))?;
     fs::write(readme, spliced)?;
     println!("Written: benches/results/{}", pages::INDEX);
+    for goal in &pages.unexplained {
+        eprintln!("Missed, and nothing says why: {goal} (`because` in catalogue/aims.rs)");
+    }
     if !failed.is_empty() {
         eprintln!("Failed: {}", failed.join(", "));
     }

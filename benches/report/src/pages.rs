@@ -32,6 +32,8 @@ pub struct Pages {
     pub files: BTreeMap<String, String>,
     /// The section for a README, whose links begin with the folder of the files.
     pub brief: String,
+    /// Goals that are missed without a word about why.
+    pub unexplained: Vec<&'static str>,
 }
 
 /// Writes the pages of what was `found`, by target. `folder` is where they will lie, as the README
@@ -91,7 +93,14 @@ pub fn write(
     let brief = brief(catalogue, &rows, &runs, &plots, folder);
     let goals = goals(catalogue.goals, &rows, false);
     files.insert(INDEX.to_owned(), index(&written, &runs, &plots, &goals));
-    Ok(Pages { files, brief })
+    let is_unexplained =
+        |goal: &&Goal| goal.because.is_empty() && goal.judge(&rows).is_met == Some(false);
+    let unexplained = catalogue.goals.iter().filter(is_unexplained);
+    Ok(Pages {
+        files,
+        brief,
+        unexplained: unexplained.map(|goal| goal.what).collect(),
+    })
 }
 
 /// The first page.

@@ -143,6 +143,35 @@ fn the_same_figures_make_the_same_pages() {
 }
 
 #[test]
+fn a_goal_that_is_missed_without_a_reason_is_told() {
+    const MISSED: Goal = Goal {
+        what: "publish QoS 0 at 1,000 times rumqttc",
+        wanted: 1000.0,
+        ..GOAL
+    };
+    const EXCUSED: Goal = Goal {
+        because: "nobody can.",
+        ..MISSED
+    };
+    const MET: Goal = Goal {
+        wanted: 0.001,
+        ..GOAL
+    };
+    const NOT_MEASURED: Goal = Goal {
+        table: "never",
+        ..GOAL
+    };
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture");
+    let found = read::read(&fixture, &["engine", "e2e"]).unwrap();
+    let catalogue = Catalogue {
+        goals: &[MISSED, EXCUSED, MET, NOT_MEASURED],
+        ..CATALOGUE
+    };
+    let pages = pages::write(&catalogue, &found, "benches/results").unwrap();
+    assert_eq!(pages.unexplained, [MISSED.what]);
+}
+
+#[test]
 fn criterion_s_newest_figures_are_taken_in_the_order_of_their_numbers() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture");
     let rows = &read::read(&fixture, &["engine"]).unwrap()["engine"].rows;
