@@ -17,10 +17,10 @@ use tungstenite::http::HeaderValue;
 
 use super::drivers::options;
 
-/// How long a server may be silent.
+/// How long a server may be silent for a client that is hasty.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// How much longer than that it may take until the client says so.
+/// How much longer than that it may take until a client says what is wrong.
 const LEEWAY: Duration = Duration::from_secs(5);
 
 /// What the client says instead of being connected.
@@ -32,9 +32,9 @@ const ATTEMPTS: &[(&str, Attempt)] = &[
     ("tokio", on_tokio),
 ];
 
-fn config() -> Config<'static> {
+fn config(options: &Options) -> Config<'static> {
     Config {
-        connect_timeout: SHORT,
+        connect_timeout: options.timeout,
         ..Config::new("faults")
     }
 }
@@ -45,7 +45,7 @@ fn blocking(endpoint: &Endpoint, options: &Options) -> String {
         Err(error) => return error.to_string(),
     };
     let mut storage = HeapStorage::new(256, 256, 4);
-    let mut client = Client::new(config(), storage.split());
+    let mut client = Client::new(config(options), storage.split());
     client.connect(stream).unwrap();
     loop {
         match client.poll(None) {
@@ -60,6 +60,7 @@ fn blocking(endpoint: &Endpoint, options: &Options) -> String {
 fn on_tokio(endpoint: &Endpoint, options: &Options) -> String {
     use mqtt_client::tokio::{Client, Options as ClientOptions, Server};
 
+    let config = config(options);
     let (endpoint, options) = (endpoint.clone(), options.clone());
     let server = Server::new("server", move || {
         let (endpoint, options) = (endpoint.clone(), options.clone());
@@ -70,7 +71,7 @@ fn on_tokio(endpoint: &Endpoint, options: &Options) -> String {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let client = Client::new(&config(), [server], ClientOptions::default()).unwrap();
+        let client = Client::new(&config, [server], ClientOptions::default()).unwrap();
         match client.connect().await {
             Ok(_) => "connected".to_owned(),
             Err(error) => error.to_string(),
@@ -291,7 +292,8 @@ fn ends() {
     let Some(listeners) = Listeners::start() else {
         return;
     };
-    let options = hasty(&listeners.certificates);
+    let patient = options(&listeners.certificates);
+    let hasty = hasty(&listeners.certificates);
     let close = "the server has closed the connection";
     let plain = "the server ended the connection during the TLS handshake (is this a plain port?)";
     let ws = "the server closed the connection during the WebSocket handshake";
@@ -301,14 +303,14 @@ fn ends() {
         ("ws", Listener::Ws, ws, 100),
         ("wss", Listener::Wss, plain, 500),
     ] {
-        let fails = |down: Direction, expected: &[&str]| {
+        let fails = |options: &Options, down: Direction, expected: &[&str]| {
             let faults = Faults {
                 down,
                 ..Faults::default()
             };
             let proxy = Proxy::with(listeners.address(listener), move |_| faults);
             let uri = format!("{scheme}://localhost:{}", proxy.address().port());
-            says(&uri, &options, expected);
+            says(&uri, options, expected);
         };
         for at in [0, 1, handshake / 2, handshake - 1] {
             for (end, expected) in [
@@ -321,7 +323,7 @@ fn ends() {
                     end: Some((at, end)),
                     ..Direction::default()
                 };
-                fails(down, expected);
+                fails(&patient, down, expected);
             }
         }
         // Something comes all the time, and nothing is ever whole.
@@ -329,7 +331,7 @@ fn ends() {
             rate: Some(4),
             ..Direction::default()
         };
-        fails(slow, &["in time"]);
+        fails(&hasty, slow, &["in time"]);
     }
 }
 
