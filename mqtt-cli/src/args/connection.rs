@@ -1,6 +1,7 @@
 //! Options of every connection.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
 use mqtt_client::uri::Endpoint;
@@ -8,6 +9,7 @@ use mqtt_client::uri::Endpoint;
 use mqtt_client::uri::Scheme;
 use mqtt_client::{QoS, Version};
 
+use super::password::Secret;
 use super::properties::{PropertyArg, PropertyArgs};
 use super::target::{BrokerUrl, Target};
 use super::transport::TransportArgs;
@@ -31,9 +33,15 @@ pub(crate) struct BrokerArgs {
     /// The user name
     #[arg(short, long)]
     pub(super) username: Option<String>,
-    /// The password
+    /// The password; others may see it in the list of processes
     #[arg(short = 'P', long, value_name = "PASSWORD", allow_hyphen_values = true)]
-    pub(super) pw: Option<String>,
+    pub(super) pw: Option<Secret>,
+    /// Read the password from this file, - for standard input, without the end of its line;
+    /// without any password, that of the environment variable MQTT_PASSWORD is shown with the user
+    /// name
+    #[expect(clippy::doc_markdown, reason = "help is printed as it is")]
+    #[arg(long, value_name = "FILE", conflicts_with = "pw")]
+    pub(super) password_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) transport: TransportArgs,
 }
@@ -54,6 +62,11 @@ impl BrokerArgs {
     #[cfg(feature = "demo")]
     pub(crate) fn scheme(&self) -> Scheme {
         self.transport.scheme(Scheme::Mqtt)
+    }
+
+    /// True if standard input begins with the password.
+    pub(super) fn takes_stdin(&self) -> bool {
+        self.password_file.as_deref() == Some(Path::new("-"))
     }
 
     /// The topic of the URL.

@@ -4,6 +4,7 @@
 mod bench;
 mod connection;
 mod demo;
+mod password;
 mod properties;
 mod publish;
 mod subscribe;
@@ -162,9 +163,14 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
             Some(why),
         ) => {
             let option = option.split([' ', '[']).next().unwrap_or_default();
+            // A URL may have a password, and this may go to a log.
+            let shown = match (option, value.rsplit_once('@')) {
+                ("--url" | "--proxy", Some((_, host))) => format!("...@{host}"),
+                _ => value.clone(),
+            };
             format!(
                 "invalid value '{}' for {option}: {why}",
-                value.escape_debug()
+                shown.escape_debug()
             )
         }
         (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing)), ..)
@@ -213,6 +219,15 @@ mod tests {
             (
                 "mqtt pub -t a -m b -q 3",
                 "invalid value '3' for --qos: a QoS is 0, 1 or 2",
+            ),
+            (
+                "mqtt sub -L mqtt://me:p@ss@h:0/a",
+                "invalid value '...@h:0/a' for --url: a port is a number from 1 to 65535",
+            ),
+            (
+                "mqtt sub -t a --proxy me:pass@h",
+                "invalid value '...@h' for --proxy: a scheme is missing at the beginning: did you \
+                 mean http://h?",
             ),
             (
                 "mqtt pub -t a",

@@ -87,6 +87,12 @@ impl PubArgs {
                 topic
             }
         };
+        if (self.stdin_line || self.stdin_file) && self.connection.broker.takes_stdin() {
+            return Err(Failure::usage(
+                "standard input cannot be both the password and what to publish: \
+                 name a file with --password-file or --file",
+            ));
+        }
         let (target, properties) = self.connection.check()?;
         Ok((topic, target, properties))
     }

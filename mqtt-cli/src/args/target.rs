@@ -9,6 +9,7 @@ use mqtt_client::uri::{Endpoint, Scheme};
 use transport_tls::{Connector, Roots, Source};
 
 use super::connection::BrokerArgs;
+use super::password;
 #[cfg(feature = "demo")]
 use crate::demo::broker::Broker;
 use crate::failure::Failure;
@@ -32,8 +33,10 @@ impl Target {
         if let Some(name) = &args.username {
             endpoint.username = Some(name.clone());
         }
-        if let Some(password) = &args.pw {
-            endpoint.password = Some(password.as_bytes().to_vec());
+        if let Some(password) = password::given(args)? {
+            endpoint.password = Some(password);
+        } else if endpoint.username.is_some() && endpoint.password.is_none() {
+            endpoint.password = password::of_the_environment();
         }
         Ok(Self {
             options: args.transport.options(endpoint.scheme)?,

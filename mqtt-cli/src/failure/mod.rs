@@ -74,10 +74,11 @@ impl Failure {
             ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized => {
                 match (config.username, config.password) {
                     (None, _) => {
-                        " Give a user name with --username and a password with --pw.".to_owned()
+                        " Give a user name with --username and a password with --password-file."
+                            .to_owned()
                     }
-                    (_, None) => " Give a password with --pw.".to_owned(),
-                    _ => " Check --username and --pw.".to_owned(),
+                    (_, None) => " Give a password with --password-file.".to_owned(),
+                    _ => " Check the user name and the password.".to_owned(),
                 }
             }
             ReasonCode::ServerUnavailable | ReasonCode::ServerBusy => " Try later.".to_owned(),

@@ -108,6 +108,18 @@ fn wrong_options() {
         ),
         ("sub -t a -c", "--disable-clean-session needs an identifier"),
         ("sub -t a -P x", "a password needs a user name"),
+        (
+            "sub -t a -P x --password-file x",
+            "the argument '--pw <PASSWORD>' cannot be used with '--password-file <FILE>'",
+        ),
+        (
+            "pub -t a -l -u me --password-file -",
+            "standard input cannot be both the password and what to publish",
+        ),
+        (
+            "pub -t a -s -u me --password-file -",
+            "standard input cannot be both the password and what to publish",
+        ),
         ("sub -L mqtt://:x@h/a", "a password needs a user name"),
         ("sub -t a -x 60", "--session-expiry-interval needs MQTT 5.0"),
         (

@@ -143,11 +143,28 @@ fn users_and_passwords() {
         let run = |args: &[&str]| broker.run(&[&publish, args].concat());
         run(&["-u", "alice", "-P", "secret"]).ok();
         let line = run(&[]).failed(1);
-        assert!(line.ends_with("Give a user name with --username and a password with --pw."));
+        assert!(
+            line.ends_with("Give a user name with --username and a password with --password-file.")
+        );
         let line = run(&["-u", "alice"]).failed(1);
-        assert!(line.ends_with("Give a password with --pw."), "{line}");
+        assert!(
+            line.ends_with("Give a password with --password-file."),
+            "{line}"
+        );
         let line = run(&["-u", "alice", "-P", "wrong"]).failed(1);
-        assert!(line.ends_with("Check --username and --pw."), "{line}");
+        assert!(
+            line.ends_with("Check the user name and the password."),
+            "{line}"
+        );
+
+        for (text, has_access) in [("secret", true), ("secret\r\n", true), ("secret \n", false)] {
+            let file = broker.dir().write("password", text.as_bytes());
+            let finished = run(&["-u", "alice", "--password-file", &file]);
+            assert_eq!(finished.code, Some(i32::from(!has_access)), "{text:?}");
+            let command = [&publish[..], &["-u", "alice", "--password-file", "-"]].concat();
+            let finished = broker.mqtt(&command).with_input(text.as_bytes());
+            assert_eq!(finished.code, Some(i32::from(!has_access)), "{text:?}");
+        }
 
         let url = |pw| format!("mqtt://alice:{pw}@{}/a", broker.address());
         let run = |url: &str| {

@@ -2,10 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Command;
 use std::thread;
 
+use mqtt_core::wire::{Packet, Version};
+
 use crate::support::command::{Finished, Running, mqtt};
-use crate::support::program;
+use crate::support::{TempDir, program};
 
 /// A server that answers the first packet with the first of `answers` and so on, and then closes.
 fn against(answers: &'static [&'static [u8]], args: &[&str]) -> Running {
@@ -67,11 +70,15 @@ fn refusals() {
         &SUB,
         "Give a user name with --username and a password",
     );
-    fails(&[b"\x20\x02\0\x05"], &user, "Give a password with --pw.");
+    fails(
+        &[b"\x20\x02\0\x05"],
+        &user,
+        "Give a password with --password-file.",
+    );
     fails(
         &[b"\x20\x02\0\x05"],
         &password,
-        "Check --username and --pw.",
+        "Check the user name and the password.",
     );
     fails(
         &[b"\x20\x0A\0\x9D\x07\x1C\0\x04moon"],
@@ -367,6 +374,85 @@ fn websockets_are_closed() {
     assert_eq!(received, b"\x30\x04\0\x01ax\xE0\0");
     drop(server);
     running.wait().ok();
+}
+
+/// What the command shows a server as its password, and all that it prints.
+fn shown(args: &[&str], environment: Option<&str>) -> (Option<String>, Finished) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let args: Vec<_> = args.iter().map(|arg| arg.replace("PORT", &port)).collect();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut bytes = [0; 1000];
+        let n = stream.read(&mut bytes).unwrap();
+        stream.write_all(b"\x20\x02\0\x05").unwrap();
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+        match Packet::decode(&bytes[..n], Version::V5) {
+            Ok(Some((Packet::Connect(connect), _))) => {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                connect.password.map(text)
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mqtt"));
+    command.args(&args).env_remove("MQTT_PASSWORD");
+    if let Some(password) = environment {
+        command.env("MQTT_PASSWORD", password);
+    }
+    let finished = Running::spawn(&mut command).wait();
+    (server.join().unwrap(), finished)
+}
+
+#[test]
+fn a_password_of_the_environment_is_the_last_resort() {
+    let dir = TempDir::new();
+    let file = dir.write("password", b"of the file\n");
+    let user = [
+        "sub",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        "PORT",
+        "-t",
+        "a",
+        "-u",
+        "me",
+    ];
+    let of = |url, password| ["sub", "-L", url, "-t", "a", "-u", password];
+    for (args, expected) in [
+        (&user[..], Some("of the environment")),
+        (&[&user[..], &["-P", "argument"]].concat(), Some("argument")),
+        (
+            &[&user[..], &["--password-file", &file]].concat(),
+            Some("of the file"),
+        ),
+        (
+            &of("mqtt://127.0.0.1:PORT", "me"),
+            Some("of the environment"),
+        ),
+        (&of("mqtt://me:url@127.0.0.1:PORT", "me"), Some("url")),
+        // It is nobody's without a user name.
+        (&user[..7], None),
+    ] {
+        let (password, finished) = shown(args, Some("of the environment"));
+        assert_eq!(password.as_deref(), expected, "{args:?}");
+        assert!(!format!("{finished:?}").contains("of the"), "{finished:?}");
+    }
+    assert_eq!(shown(&user, None).0, None);
+    assert_eq!(shown(&user, Some("")).0, None);
+}
+
+#[test]
+fn help_does_not_show_the_password_of_the_environment() {
+    for help in [&["sub", "--help"][..], &["man", "sub"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mqtt"));
+        command.args(help).env("MQTT_PASSWORD", "pencil");
+        let finished = Running::spawn(&mut command).wait().ok();
+        assert!(finished.stdout().contains("MQTT_PASSWORD"), "{finished:?}");
+        assert!(!finished.stdout().contains("pencil"), "{finished:?}");
+    }
 }
 
 /// A message that clears the screen, in its topic and its payload, and by each code for that.

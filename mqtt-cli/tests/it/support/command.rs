@@ -58,20 +58,28 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(program: &str, args: &[impl AsRef<OsStr>]) -> Self {
-        let mut running = Self::start_unread(program, args);
-        running.stdout = running.child.stdout.take().map(collect);
-        running
+        Self::spawn(Command::new(program).args(args))
     }
 
     /// Nobody reads what the command prints.
     pub(crate) fn start_unread(program: &str, args: &[impl AsRef<OsStr>]) -> Self {
-        let mut child = Command::new(program)
-            .args(args)
+        Self::spawn_unread(Command::new(program).args(args))
+    }
+
+    /// The same with what else there is to say of a command.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut running = Self::spawn_unread(command);
+        running.stdout = running.child.stdout.take().map(collect);
+        running
+    }
+
+    fn spawn_unread(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}"));
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self {
             stderr: child.stderr.take().map(collect),
             stdout: None,
