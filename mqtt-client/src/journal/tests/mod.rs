@@ -2,5 +2,6 @@
 
 mod exactly_once;
 mod power;
+mod rig;
 mod session;
 mod world;
