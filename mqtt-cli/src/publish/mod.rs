@@ -1,8 +1,9 @@
 //! `mqtt pub`.
 
 mod content;
+mod input;
 
-use std::io::{self, BufRead};
+use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::thread;
@@ -16,7 +17,7 @@ use mqtt_core::{Buffers, Error};
 use crate::args::{Place, PubArgs};
 use crate::connection::{self, Client, Identity};
 use crate::failure::{self, Failure};
-use content::{Content, Lender};
+use input::{Content, Lender};
 
 /// What is received: acknowledgements, and CONNACK with any properties.
 const RX: usize = 128 * 1024;
@@ -34,7 +35,7 @@ pub(crate) fn run(args: &PubArgs) -> Result<(), Failure> {
     let identity = Identity::new(&args.connection, target, &properties);
     let config = identity.config(&args.connection);
     let own = connection::of(&properties, Place::Publish);
-    let content = Content::new(args)?;
+    let content = content::content(args)?;
 
     let copied = content.copied(MAX_LINE);
     let message_len = copied + topic.len() + args.connection.properties_len() + 64;
@@ -231,17 +232,8 @@ fn lines() -> Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = sync_channel(64);
     thread::spawn(move || {
         let mut stdin = io::stdin().lock();
-        loop {
-            let mut line = Vec::new();
-            let line = match stdin.read_until(b'\n', &mut line) {
-                Ok(0) => break,
-                Ok(_) => {
-                    line.pop_if(|last| *last == b'\n');
-                    Ok(line)
-                }
-                Err(error) => Err(error),
-            };
-            let is_over = line.is_err();
+        while let Some(line) = input::line(&mut stdin, MAX_LINE).transpose() {
+            let is_over = line.as_ref().map_or(true, |line| line.len() > MAX_LINE);
             if sender.send(line).is_err() || is_over {
                 break;
             }
