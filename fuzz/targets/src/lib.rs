@@ -10,8 +10,10 @@ mod differential;
 mod framer;
 mod input;
 mod journal;
+mod journal_writer;
 mod life;
 mod packet;
+mod payloads;
 mod properties;
 mod roundtrip;
 pub mod seeds;
@@ -83,6 +85,10 @@ targets! {
     arguments = arguments::run;
     /// From a damaged journal come the records before the damage, or an error.
     journal = journal::run;
+    /// Whatever fails when a journal is written, what was confirmed is there again, in order.
+    journal_writer = journal_writer::run;
+    /// However input comes, lines and pieces of files are what is in it, and no longer than allowed.
+    payloads = payloads::run;
     /// 3.1.1 packets mean the same to other parsers, but for the differences that are listed.
     differential_v311 = differential::v311;
     /// 5.0 packets mean the same to other parsers, but for the differences that are listed.

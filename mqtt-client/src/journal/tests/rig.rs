@@ -1,5 +1,5 @@
 //! Processes that come and go over one disk, and what is left of what they were promised. The fuzz
-//! target `log` has it, too.
+//! target `journal_writer` has it, too.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use super::session::{Change, Fake, State};
 use super::world::{Fault, Random, SimDisk, World};
 
 #[derive(Clone, Debug)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Publish {
         len: usize,
         /// The payload is a piece of some journal.
@@ -30,7 +30,7 @@ pub(super) enum Step {
 }
 
 /// All that has happened, and what must be left of it.
-pub(super) struct Rig {
+pub(crate) struct Rig {
     pub(super) world: Rc<RefCell<World>>,
     random: Random,
     policy: Sync,
@@ -46,7 +46,7 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    pub(super) fn new(policy: Sync, compact_above: u64, seed: u64) -> Self {
+    pub(crate) fn new(policy: Sync, compact_above: u64, seed: u64) -> Self {
         let world = World::new();
         let log = Log::open(SimDisk(Rc::clone(&world)), policy).unwrap();
         let mut rig = Self {
@@ -109,7 +109,7 @@ impl Rig {
     }
 
     /// The power fails now.
-    pub(super) fn cut(&mut self) {
+    pub(crate) fn cut(&mut self) {
         self.world.borrow_mut().power_up(&mut self.random);
         self.confirmed = self.durable;
         self.begin();
@@ -122,7 +122,7 @@ impl Rig {
         self.session.pending.push_back(change);
     }
 
-    pub(super) fn step(&mut self, step: &Step) {
+    pub(crate) fn step(&mut self, step: &Step) {
         match *step {
             Step::Publish { len, is_quotation } => {
                 self.next_id = self.next_id % u16::MAX + 1;

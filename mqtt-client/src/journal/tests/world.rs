@@ -51,7 +51,7 @@ struct Names {
 
 /// What is to go wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The power fails during the operation.
     PowerCut,
     /// The operation fails.

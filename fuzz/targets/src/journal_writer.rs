@@ -1,0 +1,93 @@
+//! Journals while they are written, on a disk that fails and loses power: the rig of the tests of
+//! that crate, steered by the input.
+
+use std::time::Duration;
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+
+#[path = "../../../mqtt-client/src/journal/disk.rs"]
+#[expect(dead_code, reason = "a real directory is for the tests of that crate")]
+mod disk;
+#[path = "../../../mqtt-client/src/journal/error.rs"]
+#[expect(dead_code, unreachable_pub, reason = "what only a real directory says")]
+mod error;
+#[path = "../../../mqtt-client/src/journal/format.rs"]
+mod format;
+#[path = "../../../mqtt-client/src/journal/log.rs"]
+#[expect(dead_code, reason = "deadlines are those of a clock")]
+mod log;
+#[path = "../../../mqtt-client/src/journal/tests"]
+mod tests {
+    pub(super) mod rig;
+    mod session;
+    #[expect(dead_code, reason = "not every test asks for the same")]
+    pub(super) mod world;
+}
+
+use tests::rig::{Rig, Step};
+use tests::world::Fault;
+
+/// As in the crate.
+const COMPACT_ABOVE: u64 = 1024 * 1024;
+
+/// When records are brought to stable storage.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Sync {
+    Always,
+    Interval(Duration),
+    Never,
+}
+
+/// Whatever [`arbitrary`] makes of the input: a policy, then steps.
+pub(crate) fn run(data: &[u8]) {
+    let _ = live(&mut Unstructured::new(data));
+}
+
+fn live(u: &mut Unstructured<'_>) -> Result<()> {
+    let policy = match u.int_in_range(0..=5)? {
+        0..=2 => Sync::Always,
+        3 => Sync::Interval(Duration::ZERO),
+        4 => Sync::Interval(Duration::MAX),
+        _ => Sync::Never,
+    };
+    let compact_above = u64::from(u8::arbitrary(u)?) * 16;
+    let mut rig = Rig::new(policy, compact_above, u8::arbitrary(u)?.into());
+    for _ in 0..100 {
+        if u.is_empty() {
+            break;
+        }
+        rig.step(&step(u)?);
+    }
+    rig.cut();
+    Ok(())
+}
+
+fn step(u: &mut Unstructured<'_>) -> Result<Step> {
+    Ok(match u.int_in_range(0..=12)? {
+        0..=2 => Step::Publish {
+            len: usize::from(u8::arbitrary(u)?),
+            is_quotation: false,
+        },
+        3 => Step::Publish {
+            len: usize::from(u8::arbitrary(u)?),
+            is_quotation: true,
+        },
+        // More than one batch.
+        4 => Step::Publish {
+            len: 60_000 + usize::from(u8::arbitrary(u)?) * 40,
+            is_quotation: false,
+        },
+        5 | 6 => Step::Done(u8::arbitrary(u)?.into()),
+        7 | 8 => Step::Save,
+        9 => Step::Sync,
+        10 => Step::Restart,
+        other => {
+            let fault = if other == 11 {
+                Fault::PowerCut
+            } else {
+                Fault::Error
+            };
+            Step::Fault(u.int_in_range(0..=15)?, fault)
+        }
+    })
+}
