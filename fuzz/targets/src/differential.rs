@@ -9,6 +9,7 @@ use flowsdk::mqtt_serde::control_packet::MqttPacket;
 use flowsdk::mqtt_serde::parser::ParseOk;
 use mqtt_core::wire::{Packet, PacketType, Version};
 use mqtt_protocol_core::mqtt::Arc;
+use mqtt_protocol_core::mqtt::packet::RetainHandling;
 use mqtt_protocol_core::mqtt::packet::{v3_1_1, v5_0};
 
 use crate::input::packet;
@@ -55,7 +56,9 @@ fn run(data: &[u8], version: Version) {
         return;
     }
     for other in &OTHERS {
-        if let Some(class) = compare(other, &ours, &bytes, version) {
+        let class = compare(other, &ours, &bytes, version)
+            .or_else(|| compare_options(other, &ours, &bytes, version));
+        if let Some(class) = class {
             assert!(
                 is_listed(&class),
                 "a difference that is not listed: {class}\n{bytes:02x?}\n{ours:?}"
@@ -70,16 +73,22 @@ type Read = fn(&[u8], Version) -> Result<Vec<u8>, String>;
 struct Other {
     name: &'static str,
     read: Read,
+    options: fn(&[u8]) -> Vec<Subscription>,
 }
+
+/// A filter of a SUBSCRIBE of 5.0: its QoS, No Local, Retain As Published, Retain Handling.
+type Subscription = (String, u8, bool, bool, u8);
 
 const OTHERS: [Other; 2] = [
     Other {
         name: "flowsdk",
         read: flowsdk,
+        options: flowsdk_options,
     },
     Other {
         name: "mqtt-protocol-core",
         read: protocol_core,
+        options: protocol_core_options,
     },
 ];
 
@@ -122,6 +131,34 @@ fn compare(
         _ => "3.1.1",
     };
     Some(format!("{} | {version} | {kind} | {how}", other.name))
+}
+
+/// The class of a difference in what the options of a SUBSCRIBE mean. Whoever takes one for another
+/// when reading does so again when reading what somebody else has written.
+fn compare_options(
+    other: &Other,
+    ours: &Result<Packet<'_>, mqtt_core::wire::DecodeError>,
+    bytes: &[u8],
+    version: Version,
+) -> Option<String> {
+    let (Ok(Packet::Subscribe(subscribe)), Version::V5) = (ours, version) else {
+        return None;
+    };
+    let ours: Vec<Subscription> = subscribe
+        .filters
+        .iter()
+        .map(|filter| {
+            (
+                filter.topic.to_owned(),
+                filter.qos as u8,
+                filter.no_local,
+                filter.retain_as_published,
+                filter.retain_handling as u8,
+            )
+        })
+        .collect();
+    let name = other.name;
+    ((other.options)(bytes) != ours).then(|| format!("{name} | 5.0 | SUBSCRIBE | reads otherwise"))
 }
 
 /// True if a row of the table has this class: each of its first four cells is what is there, or `any`,
@@ -226,4 +263,51 @@ fn protocol_core(bytes: &[u8], version: Version) -> Result<Vec<u8>, String> {
         (15, true) => parse!(v5_0::Auth),
         _ => return Err("the packet type".into()),
     })
+}
+
+fn flowsdk_options(bytes: &[u8]) -> Vec<Subscription> {
+    match MqttPacket::from_bytes_with_version(bytes, 5) {
+        Ok(ParseOk::Packet(MqttPacket::Subscribe5(subscribe), _)) => subscribe
+            .subscriptions
+            .into_iter()
+            .map(|one| {
+                (
+                    one.topic_filter,
+                    one.qos,
+                    one.no_local,
+                    one.retain_as_published,
+                    one.retain_handling,
+                )
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn protocol_core_options(bytes: &[u8]) -> Vec<Subscription> {
+    let Ok(Some(header)) = mqtt_core::wire::FixedHeader::decode(bytes, Version::V5) else {
+        return Vec::new();
+    };
+    let Ok((subscribe, _)) = v5_0::Subscribe::parse(&bytes[header.len..]) else {
+        return Vec::new();
+    };
+    subscribe
+        .entries()
+        .iter()
+        .map(|entry| {
+            let options = entry.sub_opts();
+            let handling = match options.rh() {
+                RetainHandling::SendRetained => 0,
+                RetainHandling::SendRetainedIfNotExists => 1,
+                RetainHandling::DoNotSendRetained => 2,
+            };
+            (
+                entry.topic_filter().to_owned(),
+                options.qos() as u8,
+                options.nl(),
+                options.rap(),
+                handling,
+            )
+        })
+        .collect()
 }

@@ -10,7 +10,6 @@ mod differential;
 mod framer;
 mod input;
 mod journal;
-mod journal_writer;
 mod life;
 mod packet;
 mod payloads;
@@ -84,9 +83,9 @@ targets! {
     /// What the command line takes fits into packets and URLs; what it prints can be read.
     arguments = arguments::run;
     /// From a damaged journal come the records before the damage, or an error.
-    journal = journal::run;
+    journal = journal::reader;
     /// Whatever fails when a journal is written, what was confirmed is there again, in order.
-    journal_writer = journal_writer::run;
+    journal_writer = journal::writer;
     /// However input comes, lines and pieces of files are what is in it, and no longer than allowed.
     payloads = payloads::run;
     /// 3.1.1 packets mean the same to other parsers, but for the differences that are listed.

@@ -1,4 +1,4 @@
-//! Journals, whole and damaged.
+//! Journals that are read, whole and damaged.
 
 use std::ops::Range;
 
@@ -6,11 +6,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use mqtt_core::wire::{Packet, PacketId, Publish, QoS, Version};
 use mqtt_core::{Buffers, Client, Config, Durability, Inbound, Record, Slot};
 
-#[path = "../../../mqtt-client/src/journal/format.rs"]
-#[expect(dead_code, reason = "writing journals is for the tests of that crate")]
-mod format;
-
-use format::{BATCH_HEAD, Contents, Damage, FILE_HEAD, VERSION};
+use super::format::{BATCH_HEAD, Contents, Damage, FILE_HEAD, VERSION};
 
 /// Whatever [`arbitrary`] makes of the input.
 pub(crate) fn run(data: &[u8]) {
