@@ -230,6 +230,18 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn how_much_is_queued_is_shown_and_not_what() {
+        let mut bytes = [0; 20];
+        let mut control = Control::new(&mut bytes);
+        let id = PacketId::new(u16::MAX).unwrap();
+        control.push_ack(0x40, id, ReasonCode::Success);
+        control.advance(1);
+        let shown = std::format!("{control:?}");
+        assert!(shown.contains("start: 1, end: 4, partial: 3"), "{shown}");
+        assert!(!shown.contains("255"), "{shown}");
+    }
+
     proptest! {
         /// Against a list of packets: they leave whole and in order, as much of them as there is
         /// room for.

@@ -198,6 +198,17 @@ fn a_message_may_take_all_the_room_there_is() {
     }
 }
 
+#[test]
+fn where_messages_are_is_shown_and_not_what_they_say() {
+    let mut arena = [0; 40];
+    let mut outbox = Outbox::new(&mut arena, &mut [], VERSION, false);
+    let message = Publish::new("t", &[171; 10]);
+    outbox.publish(message, usize::MAX, 0, true).unwrap();
+    let shown = std::format!("{outbox:?}");
+    assert!(shown.contains("end: 15"), "{shown}");
+    assert!(!shown.contains("171"), "{shown}");
+}
+
 /// What is not in use is room, wherever in the ring it lies.
 #[test]
 fn room_is_what_messages_do_not_use() {

@@ -632,6 +632,20 @@ fn abort_finishes_a_packet_sent_in_part() {
 }
 
 #[test]
+fn abort_with_a_reason_that_only_servers_have() {
+    run(&[V5], SETUP, |p| {
+        p.online();
+        for code in [ReasonCode::ServerShuttingDown, ReasonCode::GrantedQoS1] {
+            p.refuses(UsageError::Encode(EncodeError::ReasonCode), |client| {
+                client.abort(code)
+            });
+        }
+        p.client.abort(ReasonCode::UnspecifiedError).unwrap();
+        p.sends(&["DISCONNECT 0x80"]);
+    });
+}
+
+#[test]
 fn abort_while_connecting_or_disconnecting_just_closes() {
     each(SETUP, |p| {
         p.refuses(UsageError::NotConnected, |client| {

@@ -468,6 +468,16 @@ fn records_that_do_not_fit() {
         p.refuses(UsageError::BufferTooSmall, |c| {
             c.restore(&publish(3, &third, version))
         });
+        p.refuses(UsageError::BufferTooSmall, |c| {
+            c.restore(&Record::Acknowledged(super::pair::id(3)))
+        });
+        let assigned = "x".repeat(2_000);
+        p.refuses(UsageError::BufferTooSmall, |c| {
+            c.restore(&Record::Connected {
+                session_present: false,
+                assigned_client_id: &assigned,
+            })
+        });
         p.client
             .restore(&Record::Received(super::pair::id(1)))
             .unwrap();
@@ -494,7 +504,9 @@ fn durability_from_the_first_message_on() {
     each(Setup::new(), |p| {
         let mut config = p.config();
         config.durability = Durability::WriteAhead;
+        assert_eq!(p.client.durability(), Durability::Ram);
         p.client.reconfigure(config).unwrap();
+        assert_eq!(p.client.durability(), Durability::WriteAhead);
         online(p);
         p.publish(1, "t", "a", 1);
         p.server(publish(2, 7, "t", "x"));

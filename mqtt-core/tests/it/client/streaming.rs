@@ -1,6 +1,6 @@
 //! Messages that are larger than the receive buffer.
 
-use mqtt_core::wire::{Packet, PacketId, Property, Publish};
+use mqtt_core::wire::{DecodeError, Packet, PacketId, PacketType, Property, Publish};
 use mqtt_core::{Client, Config, Instant, PeerError, Storage, UsageError};
 
 use super::pair::say::*;
@@ -88,6 +88,42 @@ fn a_head_without_room_is_too_large_however_much_is_there() {
         let result = client.process(&packet[..shown], now);
         assert_eq!(result, Err(PeerError::PacketTooLarge.into()), "{shown}");
     }
+}
+
+#[test]
+fn before_connack() {
+    each(SETUP, |p| {
+        p.connect();
+        p.bytes(&[0x30, 100, 0, 1, b'a']);
+        let error = PeerError::UnexpectedPacket(PacketType::Publish);
+        p.fails(error, 0x82);
+    });
+}
+
+/// That a head reaches beyond its packet is said as soon as it can be told, and not that it is large.
+#[test]
+fn a_head_longer_than_its_packet_is_malformed() {
+    let malformed = PeerError::Malformed(DecodeError::Truncated);
+    each(SETUP, |p| {
+        p.online();
+        // A topic of 200 bytes in a packet of 100.
+        p.bytes(&[0x30, 100, 0, 200, b'a']);
+        p.fails(malformed, 0x81);
+    });
+    run(&[V5], SETUP, |p| {
+        p.online();
+        // A topic of all bytes there are, so that nothing is left to say how long the properties are.
+        p.bytes(&[0x30, 100, 0, 98, b'a']);
+        p.fails(malformed, 0x81);
+        p.online();
+        // The same, and a packet identifier.
+        p.bytes(&[0x32, 100, 0, 96, b'a']);
+        p.fails(malformed, 0x81);
+        p.online();
+        // Properties of 127 bytes.
+        p.bytes(&[0x30, 100, 0, 1, b'a', 127]);
+        p.fails(malformed, 0x81);
+    });
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use mqtt_core::wire::{DecodeError, EncodeError, ReasonCode, TopicError, TopicFilter, TopicName};
+use mqtt_core::wire::{
+    DecodeError, EncodeError, FixedHeader, Properties, Property, ReasonCode, TopicError,
+    TopicFilter, TopicName, Version,
+};
 
 /// Checks that each of them is said in words of its own.
 #[track_caller]
@@ -37,8 +40,26 @@ fn errors_are_told_apart() {
         EncodeError::PropertyNotAllowed,
         EncodeError::Version,
     ]);
+    let header = |byte| FixedHeader::decode(&[byte, 0], Version::V5).ok().flatten();
+    let types = (1..16).filter_map(|n| header(n << 4).or_else(|| header(n << 4 | 2)));
+    let types: Vec<_> = types.map(|header| header.packet_type).collect();
+    assert_eq!(types.len(), 15);
+    are_told_apart(&types);
     let codes = (0..=u8::MAX).filter_map(ReasonCode::from_u8);
     are_told_apart(&codes.collect::<Vec<_>>());
+}
+
+/// A list of properties is shown as what is in it, and so is what is left of it.
+#[test]
+fn lists_show_what_is_in_them() {
+    let properties = [Property::MaximumPacketSize(77), Property::TopicAlias(5)];
+    let properties = Properties::from(&properties);
+    let mut left = properties.iter();
+    assert!(format!("{properties:?}").contains("MaximumPacketSize(77)"));
+    left.next();
+    let left = format!("{left:?}");
+    assert!(left.contains("TopicAlias(5)"), "{left}");
+    assert!(!left.contains("MaximumPacketSize"), "{left}");
 }
 
 #[test]
