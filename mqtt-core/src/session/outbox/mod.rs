@@ -147,18 +147,14 @@ impl<'b> Outbox<'b> {
         self.slots.vacancies() == self.slots.capacity()
     }
 
-    /// The number of messages that were let through and are not through.
+    /// The number of messages that were let through and are not through. While others are let
+    /// through they all count against the send quota `[MQTT-4.9.0-2]`: none is of QoS 0, as a lent
+    /// payload is sent on its own.
     fn admitted(&self) -> u16 {
         self.count(State::Stored)
             + self.count(State::Acknowledged)
             + self.count(State::Releasing)
             + self.count(State::Released)
-    }
-
-    /// The number of messages that count against the send quota `[MQTT-4.9.0-2]`.
-    pub(crate) fn in_flight(&self) -> u16 {
-        let is_lent = |single: Single| single.qos == QoS::AtMostOnce;
-        self.admitted() - u16::from(self.single.is_some_and(is_lent))
     }
 
     /// The number of messages above QoS 0 that are not through, in flight or not.
@@ -418,7 +414,7 @@ impl<'b> Outbox<'b> {
                 continue;
             }
             let qos = self.slots.qos(index);
-            if qos != QoS::AtMostOnce && self.in_flight() >= quota {
+            if qos != QoS::AtMostOnce && self.admitted() >= quota {
                 break;
             }
             if expiry > 0 {

@@ -95,7 +95,7 @@ proptest! {
                 Step::Publish { qos, len } => {
                     let qos = QoS::from_u8(qos).unwrap();
                     if qos != QoS::AtMostOnce
-                        && outbox.in_flight() + outbox.waiting() >= quota
+                        && outbox.admitted() + outbox.waiting() >= quota
                     {
                         continue;
                     }
@@ -180,7 +180,7 @@ proptest! {
             }
             let kept = unacknowledged.len()
                 + expected.iter().filter(|sent| sent.qos != QoS::AtMostOnce).count();
-            let counted = outbox.in_flight() + outbox.waiting();
+            let counted = outbox.admitted() + outbox.waiting();
             prop_assert_eq!(usize::from(counted), kept);
         }
     }
