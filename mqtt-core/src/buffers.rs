@@ -181,7 +181,8 @@ pub(crate) fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
 }
 
 /// Copies `bytes` to `room`, which is as long: a condition as that of [`shift`].
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn copy(room: &mut [u8], bytes: &[u8]) {
     if room.len() == bytes.len() {
         room.copy_from_slice(bytes);

@@ -188,7 +188,7 @@ impl<'b> Client<'b> {
         }
         let is_v5 = self.is_v5();
         if is_v5 {
-            wire::encoded_len(&Disconnect::new(code), self.config.version)?;
+            wire::encoded_len(wire::encodable(&Disconnect::new(code)), self.config.version)?;
             if code.is_disconnect_of_server() {
                 return Err(EncodeError::ReasonCode.into());
             }
@@ -322,7 +322,7 @@ pub(super) fn connect_len(
 ) -> Result<usize, EncodeError> {
     let mut own: OwnProperties<'_> = [Property::ReceiveMaximum(1); 4];
     let connect = config.connect(client_id, inbox.capacity(), None, &mut own);
-    wire::encoded_len(&connect, config.version)
+    wire::encoded_len(wire::encodable(&connect), config.version)
 }
 
 fn own_client_id<'a>(config: &Config<'a>, assigned: &'a [u8]) -> &'a str {

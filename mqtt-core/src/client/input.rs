@@ -85,9 +85,11 @@ impl<'b> Client<'b> {
                 return Err(PeerError::UnexpectedPacket(packet).into());
             }
             PacketType::Publish => {
-                let publish = Publish::decode(header.flags, body, version)?;
                 // Where it is to be, before anything else: the message is large.
-                let Event::Publish(publish) = event.insert(Event::Publish(publish)) else {
+                let publish = Publish::decode_into(header.flags, body, version, |publish| {
+                    event.insert(Event::Publish(publish))
+                })?;
+                let Event::Publish(publish) = publish else {
                     return Ok(0);
                 };
                 match (self.receive(publish, total)?, total) {

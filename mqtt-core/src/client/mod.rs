@@ -243,7 +243,7 @@ impl<'b> Client<'b> {
             _ => PacketType::PubAck,
         };
         let version = self.config.version;
-        wire::encoded_len(&AckKind(packet, ack), version)?;
+        wire::encoded_len(wire::encodable(&AckKind(packet, ack)), version)?;
         // This one is the server's to say (3.4.2.1, 3.5.2.1).
         if ack.code == ReasonCode::NoMatchingSubscribers {
             return Err(EncodeError::ReasonCode.into());

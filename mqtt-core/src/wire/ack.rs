@@ -1,4 +1,4 @@
-use super::frame::{Body, encode, encode_bytes};
+use super::frame::{Body, encodable, encode, encode_bytes};
 use super::property::{Place, properties, put_properties};
 use super::reader::Reader;
 use super::scan::WIDE;
@@ -62,7 +62,15 @@ impl AckKind<'_> {
             let [high, low] = ack.packet_id.get().to_be_bytes();
             return encode_bytes([packet.first_byte(), 2, high, low], buffer);
         }
-        encode(self, version, buffer)
+        self.encode_with_reason(version, buffer)
+    }
+
+    fn encode_with_reason(
+        &self,
+        version: Version,
+        buffer: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        encode(encodable(self), version, buffer)
     }
 }
 
@@ -76,6 +84,7 @@ impl Body for AckKind<'_> {
         self.0.first_byte()
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         let Self(packet, ack) = self;
         out.u16(ack.packet_id.get());

@@ -39,10 +39,12 @@ impl<'a> Auth<'a> {
 }
 
 impl Body for Auth<'_> {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketType::Auth.first_byte()
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         out.require(out.version.is_v5(), EncodeError::Version);
         out.require(self.has_method(), EncodeError::AuthenticationMethod);

@@ -67,10 +67,12 @@ impl<'a> ConnAck<'a> {
 }
 
 impl Body for ConnAck<'_> {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketType::ConnAck.first_byte()
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         out.require(
             self.code.fits(PacketType::ConnAck, out.version),

@@ -165,11 +165,13 @@ impl<'a> Connect<'a> {
 }
 
 impl Body for Connect<'_> {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketType::Connect.first_byte()
     }
 
     /// The version is the packet's own.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         let version = self.version;
         out.version = version;

@@ -46,10 +46,12 @@ impl Default for Disconnect<'_> {
 }
 
 impl Body for Disconnect<'_> {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketType::Disconnect.first_byte()
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         let packet = PacketType::Disconnect;
         put_code_and_properties(packet, self.code, &self.properties, Place::Disconnect, out);

@@ -1,7 +1,6 @@
 use core::fmt;
 
 use super::reader::{var_int_len, var_int_prefix};
-use super::scan::WIDE;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, Version};
 
@@ -135,15 +134,11 @@ impl FixedHeader {
             return Err(DecodeError::PacketType);
         }
         let flags = first & 0x0F;
-        if packet_type != PacketType::Publish {
+        if packet_type != PacketType::Publish && first != packet_type.first_byte() {
             let fixed = packet_type.fixed_flags();
             // MQTT 3.1 knows DUP on the packets that it sends at QoS 1.
-            let ignored = if version == Version::V31 && fixed != 0 {
-                0b1000
-            } else {
-                0
-            };
-            if flags & !ignored != fixed {
+            let is_dup = version == Version::V31 && fixed != 0 && flags == fixed | 0b1000;
+            if !is_dup {
                 return Err(DecodeError::Flags);
             }
         }
@@ -178,19 +173,6 @@ pub(crate) fn packet_len(packets: &[u8]) -> usize {
 pub(crate) trait Body {
     fn first_byte(&self) -> u8;
     fn put(&self, out: &mut Writer<'_>);
-
-    /// The length of the body if it has the plain form of a hot packet and can be written.
-    #[inline]
-    fn plain_len(&self, _: Version) -> Option<usize> {
-        None
-    }
-
-    /// Writes what [`put`](Self::put) writes, if this is the plain form of a hot packet. True if it
-    /// is, and `body` as long as [`plain_len`](Self::plain_len) says.
-    #[inline]
-    fn put_plain(&self, _: Version, _: &mut [u8]) -> bool {
-        false
-    }
 }
 
 /// A packet that is its fixed header alone: PINGREQ or PINGRESP.
@@ -203,27 +185,28 @@ impl Body for PacketType {
     fn put(&self, _: &mut Writer<'_>) {}
 }
 
-/// The length of the whole packet, or why it cannot be written.
-pub(crate) fn encoded_len(packet: &dyn Body, version: Version) -> Result<usize, EncodeError> {
-    len_of(packet, version)
+/// A packet as encoders take it. With room for that each type of packets has code of its own, which
+/// knows what it writes; elsewhere all share one.
+#[cfg(target_pointer_width = "64")]
+pub(crate) fn encodable(packet: &impl Body) -> &(impl Body + ?Sized) {
+    packet
 }
 
-#[inline]
-fn len_of(packet: &(impl Body + ?Sized), version: Version) -> Result<usize, EncodeError> {
-    let plain_len = if WIDE {
-        packet.plain_len(version)
-    } else {
-        None
-    };
-    let len = match plain_len {
-        Some(len) => len,
-        None => {
-            let mut count = Writer::count(version);
-            packet.put(&mut count);
-            count.finish()?
-        }
-    };
-    match u32::try_from(len) {
+#[cfg(not(target_pointer_width = "64"))]
+pub(crate) fn encodable(packet: &impl Body) -> &(impl Body + ?Sized) {
+    let packet: &dyn Body = packet;
+    packet
+}
+
+/// The length of the whole packet, or why it cannot be written.
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+pub(crate) fn encoded_len(
+    packet: &(impl Body + ?Sized),
+    version: Version,
+) -> Result<usize, EncodeError> {
+    let mut count = Writer::count(version);
+    packet.put(&mut count);
+    match u32::try_from(count.finish()?) {
         Ok(remaining) if remaining <= MAX_REMAINING_LENGTH => {
             Ok(1 + var_int_len(remaining) + remaining as usize)
         }
@@ -232,12 +215,8 @@ fn len_of(packet: &(impl Body + ?Sized), version: Version) -> Result<usize, Enco
 }
 
 /// Writes `packet` to all of `buffer`, which is as long as [`encoded_len`] says.
-pub(crate) fn write(packet: &dyn Body, version: Version, buffer: &mut [u8]) {
-    write_to(packet, version, buffer);
-}
-
-#[inline]
-fn write_to(packet: &(impl Body + ?Sized), version: Version, buffer: &mut [u8]) {
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+pub(crate) fn write(packet: &(impl Body + ?Sized), version: Version, buffer: &mut [u8]) {
     let header_len = match buffer.len() {
         ..=0x81 => 2,
         0x82..=0x4002 => 3,
@@ -245,28 +224,23 @@ fn write_to(packet: &(impl Body + ?Sized), version: Version, buffer: &mut [u8]) 
         _ => 5,
     };
     let remaining = buffer.len().saturating_sub(header_len);
-    if let (true, Some((header, body))) = (WIDE, buffer.split_at_mut_checked(header_len)) {
-        if packet.put_plain(version, body) {
-            return put_header(packet.first_byte(), remaining, header);
-        }
-    }
     let mut out = Writer::fill(version, buffer);
     out.u8(packet.first_byte());
     out.var_int(u32::try_from(remaining).unwrap_or_default());
     packet.put(&mut out);
 }
 
-/// Writes a fixed header that fills `header`.
-#[inline]
-fn put_header(first: u8, remaining: usize, header: &mut [u8]) {
-    let [low, ..] = remaining.to_le_bytes();
-    if let [type_and_flags, len] = header {
-        (*type_and_flags, *len) = (first, low);
-    } else {
-        let mut out = Writer::fill(Version::NEWEST, header);
-        out.u8(first);
-        out.var_int(u32::try_from(remaining).unwrap_or_default());
-    }
+/// Writes `packet` to the front of `buffer` and returns its length.
+#[cfg_attr(target_pointer_width = "64", inline)]
+pub(super) fn encode(
+    packet: &(impl Body + ?Sized),
+    version: Version,
+    buffer: &mut [u8],
+) -> Result<usize, EncodeError> {
+    let len = encoded_len(packet, version)?;
+    let buffer = buffer.get_mut(..len).ok_or(EncodeError::BufferTooSmall)?;
+    write(packet, version, buffer);
+    Ok(len)
 }
 
 /// Writes the bytes of a short packet to the front of `buffer` and returns their number.
@@ -280,41 +254,6 @@ pub(super) fn encode_bytes<const N: usize>(
         .ok_or(EncodeError::BufferTooSmall)?;
     *place = packet;
     Ok(N)
-}
-
-/// Writes `packet` to the front of `buffer` and returns its length.
-pub(super) fn encode(
-    packet: &dyn Body,
-    version: Version,
-    buffer: &mut [u8],
-) -> Result<usize, EncodeError> {
-    encode_here(packet, version, buffer)
-}
-
-/// [`encode`] with code of its own for the type of the packet, where there is room for that.
-#[inline]
-pub(super) fn encode_hot(
-    packet: &impl Body,
-    version: Version,
-    buffer: &mut [u8],
-) -> Result<usize, EncodeError> {
-    if WIDE {
-        encode_here(packet, version, buffer)
-    } else {
-        encode(packet, version, buffer)
-    }
-}
-
-#[inline]
-fn encode_here(
-    packet: &(impl Body + ?Sized),
-    version: Version,
-    buffer: &mut [u8],
-) -> Result<usize, EncodeError> {
-    let len = len_of(packet, version)?;
-    let buffer = buffer.get_mut(..len).ok_or(EncodeError::BufferTooSmall)?;
-    write_to(packet, version, buffer);
-    Ok(len)
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ impl<'a, T> List<'a, T> {
     }
 
     /// True if the list has no elements.
+    #[inline]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         match self.0 {
@@ -69,12 +70,12 @@ impl<'a, T> List<'a, T> {
         }
     }
 
-    /// Takes the first element off, in the form that the caller gives it.
-    pub(super) fn pop<E>(
-        &mut self,
-        read: impl FnOnce(&mut Reader<'a>) -> E,
-        item: impl FnOnce(&'a T) -> E,
-    ) -> Option<E> {
+    /// Takes the first element off: what `read` makes of the bytes, or the item.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) fn pop<E: From<T>>(&mut self, read: impl FnOnce(&mut Reader<'a>) -> E) -> Option<E>
+    where
+        T: Copy,
+    {
         match &mut self.0 {
             Repr::Raw([]) => None,
             Repr::Raw(raw) => {
@@ -90,7 +91,7 @@ impl<'a, T> List<'a, T> {
                 }
                 let (element, rest) = first.split_first()?;
                 *first = rest;
-                Some(item(element))
+                Some(E::from(*element))
             }
         }
     }
@@ -125,12 +126,20 @@ impl<'a, T: Element<'a>> List<'a, T> {
         self.put(&mut Writer::fill(Version::NEWEST, buffer));
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn put(&self, out: &mut Writer<'_>) {
         match self.0 {
             Repr::Raw(raw) => out.bytes(raw),
-            Repr::Items(first, second) => {
-                first.iter().chain(second).for_each(|item| item.put(out));
-            }
+            Repr::Items(mut items, mut more) => loop {
+                if items.is_empty() {
+                    items = mem::take(&mut more);
+                }
+                let Some((item, rest)) = items.split_first() else {
+                    break;
+                };
+                item.put(out);
+                items = rest;
+            },
         }
     }
 }
@@ -208,7 +217,7 @@ impl<'a, T: Element<'a>> Iterator for Iter<'a, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.0.pop(T::read, |item| *item)
+        self.0.pop(T::read)
     }
 }
 

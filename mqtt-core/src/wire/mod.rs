@@ -51,7 +51,7 @@ pub use connack::ConnAck;
 pub use connect::{Connect, Will};
 pub use disconnect::Disconnect;
 pub use error::{DecodeError, EncodeError};
-pub(crate) use frame::{Body, encoded_len, packet_len, write};
+pub(crate) use frame::{Body, encodable, encoded_len, packet_len, write};
 pub use frame::{FixedHeader, MAX_REMAINING_LENGTH, PacketType};
 pub use list::{Element, Iter, List};
 pub use packet::Packet;

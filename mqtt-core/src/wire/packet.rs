@@ -1,5 +1,5 @@
 use super::ack::AckKind;
-use super::frame::{Body, encode, encode_bytes, encode_hot, encoded_len};
+use super::frame::{Body, encodable, encode, encode_bytes, encoded_len};
 use super::writer::Writer;
 use super::{
     Ack, Auth, ConnAck, Connect, DecodeError, Disconnect, EncodeError, FixedHeader, PacketType,
@@ -49,14 +49,15 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     /// If the bytes cannot become a packet of this version, whatever follows.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn decode(input: &'a [u8], version: Version) -> Result<Option<(Self, usize)>, DecodeError> {
         let Some(header) = FixedHeader::decode(input, version)? else {
             return Ok(None);
         };
-        let Some(body) = input.get(header.len..header.packet_len()) else {
+        let after = input.get(header.len..).unwrap_or_default();
+        let Some(body) = after.get(..header.remaining) else {
             return Ok(None);
         };
-        let packet = header.packet_type;
         let len = header.packet_len();
         // Each on its own, so that nothing is moved to where the others lie.
         let done = |packet| Ok(Some((packet, len)));
@@ -67,16 +68,15 @@ impl<'a> Packet<'a> {
                 Err(DecodeError::TrailingBytes)
             }
         };
-        match packet {
-            PacketType::Publish => done(Self::Publish(Publish::read(header.flags, body, version)?)),
-            PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
-                let ack = Ack::decode(packet, body, version)?;
-                done(match packet {
-                    PacketType::PubAck => Self::PubAck(ack),
-                    PacketType::PubRec => Self::PubRec(ack),
-                    PacketType::PubRel => Self::PubRel(ack),
-                    _ => Self::PubComp(ack),
-                })
+        match header.packet_type {
+            PacketType::Publish => Publish::decode_into(header.flags, body, version, |publish| {
+                Some((Self::Publish(publish), len))
+            }),
+            packet @ PacketType::PubAck => done(Self::PubAck(Ack::decode(packet, body, version)?)),
+            packet @ PacketType::PubRec => done(Self::PubRec(Ack::decode(packet, body, version)?)),
+            packet @ PacketType::PubRel => done(Self::PubRel(Ack::decode(packet, body, version)?)),
+            packet @ PacketType::PubComp => {
+                done(Self::PubComp(Ack::decode(packet, body, version)?))
             }
             PacketType::PingReq => empty(Self::PingReq),
             PacketType::PingResp => empty(Self::PingResp),
@@ -96,7 +96,7 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// If the packet cannot be written in this version.
     pub fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
-        encoded_len(self, version)
+        encoded_len(encodable(self), version)
     }
 
     /// Writes the packet to the front of `buffer` and returns its length.
@@ -106,16 +106,23 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// If the packet cannot be written in this version, or `buffer` is shorter than
     /// [`encoded_len`](Self::encoded_len). Nothing was written then.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn encode(&self, version: Version, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         match self {
-            Self::Publish(packet) => packet.encode(version, buffer),
             Self::PubAck(ack) => AckKind(PacketType::PubAck, ack).encode(version, buffer),
             Self::PubRec(ack) => AckKind(PacketType::PubRec, ack).encode(version, buffer),
             Self::PubRel(ack) => AckKind(PacketType::PubRel, ack).encode(version, buffer),
             Self::PubComp(ack) => AckKind(PacketType::PubComp, ack).encode(version, buffer),
             Self::PingReq => encode_bytes([PacketType::PingReq.first_byte(), 0], buffer),
             Self::PingResp => encode_bytes([PacketType::PingResp.first_byte(), 0], buffer),
+            packet => packet.encode_long(version, buffer),
+        }
+    }
+
+    /// On its own, so that the short ones are encoded where they are made.
+    fn encode_long(&self, version: Version, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        match self {
+            Self::Publish(packet) => packet.encode(version, buffer),
             Self::Connect(packet) => packet.encode(version, buffer),
             Self::ConnAck(packet) => packet.encode(version, buffer),
             Self::Subscribe(packet) => packet.encode(version, buffer),
@@ -124,6 +131,7 @@ impl<'a> Packet<'a> {
             Self::UnsubAck(packet) => packet.encode(version, buffer),
             Self::Disconnect(packet) => packet.encode(version, buffer),
             Self::Auth(packet) => packet.encode(version, buffer),
+            packet => encode(encodable(packet), version, buffer),
         }
     }
 
@@ -178,7 +186,7 @@ impl Body for Packet<'_> {
 }
 
 macro_rules! packets {
-    ($($packet:ident by $encode:ident)*) => {
+    ($($packet:ident)*) => {
         $(
             impl<'a> From<$packet<'a>> for Packet<'a> {
                 fn from(packet: $packet<'a>) -> Self {
@@ -197,7 +205,7 @@ macro_rules! packets {
                     version: Version,
                     buffer: &mut [u8],
                 ) -> Result<usize, EncodeError> {
-                    $encode(self, version, buffer)
+                    encode(encodable(self), version, buffer)
                 }
             }
         )*
@@ -205,13 +213,13 @@ macro_rules! packets {
 }
 
 packets! {
-    Connect by encode
-    ConnAck by encode
-    Publish by encode_hot
-    Subscribe by encode
-    SubAck by encode
-    Unsubscribe by encode
-    UnsubAck by encode
-    Disconnect by encode
-    Auth by encode
+    Connect
+    ConnAck
+    Publish
+    Subscribe
+    SubAck
+    Unsubscribe
+    UnsubAck
+    Disconnect
+    Auth
 }

@@ -48,13 +48,33 @@ impl<'a> Publish<'a> {
     /// # Errors
     /// If the bytes are not the body of a PUBLISH of this version.
     pub fn decode(flags: u8, body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        Self::read(flags, body, version)
+        Self::read(flags, body, version, |publish| publish)
     }
 
-    /// Has a way out after each field, unlike the other decoders, since this one is hot; and the
-    /// result is written where the caller wants it, since it is inlined.
-    #[inline(always)]
-    pub(super) fn read(flags: u8, body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    /// What `into` makes of a [decoded](Self::decode) one. Where there is room for it this is code
+    /// of its own for each caller, so that the fields are written where they are wanted.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(crate) fn decode_into<T>(
+        flags: u8,
+        body: &'a [u8],
+        version: Version,
+        into: impl FnOnce(Self) -> T,
+    ) -> Result<T, DecodeError> {
+        if WIDE {
+            Self::read(flags, body, version, into)
+        } else {
+            Self::decode(flags, body, version).map(into)
+        }
+    }
+
+    /// Has a way out after each field, unlike the other decoders, since this one is hot.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn read<T>(
+        flags: u8,
+        body: &'a [u8],
+        version: Version,
+        into: impl FnOnce(Self) -> T,
+    ) -> Result<T, DecodeError> {
         let qos = QoS::from_u8(flags >> 1 & 0b11).ok_or(DecodeError::QoS)?;
         let dup = flags & 0b1000 != 0;
         if dup && qos == QoS::AtMostOnce && version != Version::V31 {
@@ -88,7 +108,7 @@ impl<'a> Publish<'a> {
         if topic.is_empty() && may_be_empty && !properties.has(PropertyId::TopicAlias) {
             return Err(DecodeError::NoTopic);
         }
-        Ok(Self {
+        Ok(into(Self {
             dup,
             qos,
             retain: flags & 1 != 0,
@@ -96,41 +116,7 @@ impl<'a> Publish<'a> {
             packet_id,
             properties,
             payload,
-        })
-    }
-
-    /// True for what nearly all are: without properties.
-    #[inline]
-    fn is_plain(&self) -> bool {
-        let is_kept = self.qos != QoS::AtMostOnce;
-        WIDE && self.packet_id.is_some() == is_kept
-            && (is_kept || !self.dup)
-            && self.properties.is_empty()
-    }
-
-    /// The body of a plain one, field by field, to a place that is as long.
-    #[inline]
-    fn fill(&self, version: Version, body: &mut [u8]) -> Option<()> {
-        let [.., high, low] = self.topic.len().to_be_bytes();
-        let (len, rest) = body.split_first_chunk_mut()?;
-        *len = [high, low];
-        let (topic, mut rest) = rest.split_at_mut_checked(self.topic.len())?;
-        topic.copy_from_slice(self.topic.as_bytes());
-        if let Some(id) = self.packet_id {
-            let (place, after) = rest.split_first_chunk_mut()?;
-            *place = id.get().to_be_bytes();
-            rest = after;
-        }
-        if version.is_v5() {
-            let (no_properties, after) = rest.split_first_mut()?;
-            *no_properties = 0;
-            rest = after;
-        }
-        if rest.len() != self.payload.len() {
-            return None;
-        }
-        rest.copy_from_slice(self.payload);
-        Some(())
+        }))
     }
 
     /// A valid topic name, or an alias in its place.
@@ -156,22 +142,7 @@ impl Body for Publish<'_> {
             | u8::from(self.retain)
     }
 
-    #[inline]
-    fn plain_len(&self, version: Version) -> Option<usize> {
-        if !self.is_plain() || check_name(self.topic).is_err() {
-            return None;
-        }
-        let id_len = if self.packet_id.is_some() { 2 } else { 0 };
-        let head_len = 2 + self.topic.len() + id_len + usize::from(version.is_v5());
-        Some(head_len.saturating_add(self.payload.len()))
-    }
-
-    #[inline]
-    fn put_plain(&self, version: Version, body: &mut [u8]) -> bool {
-        self.is_plain() && self.fill(version, body).is_some()
-    }
-
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         out.require(
             self.packet_id.is_some() == (self.qos != QoS::AtMostOnce),

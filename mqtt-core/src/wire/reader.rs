@@ -10,7 +10,7 @@ use core::num::NonZeroU16;
 
 use nom::Input;
 
-use super::scan::{WIDE, contains};
+use super::scan::{WIDE, any_zero};
 use super::topic::check_name;
 use super::{DecodeError, List, PacketId, TopicError, TopicFilter, Version};
 
@@ -108,7 +108,8 @@ impl<'a> Reader<'a> {
         u32::from_be_bytes(self.array())
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline)]
     pub(super) fn var_int(&mut self) -> u32 {
         match var_int_prefix(self.rest, self.version) {
             Ok((value, len)) => {
@@ -135,6 +136,23 @@ impl<'a> Reader<'a> {
         text
     }
 
+    /// A string, checked; if it is not `wanted`, perhaps an empty one in its place.
+    #[inline]
+    pub(super) fn string_if(&mut self, wanted: bool) -> &'a str {
+        if wanted || !WIDE {
+            return self.string();
+        }
+        let bytes = self.binary();
+        // Most are of ASCII alone, which is found out sooner than what else UTF-8 may be.
+        if any_zero(bytes, |byte| 0x7F_u8.saturating_sub(byte.wrapping_sub(1))) {
+            if let Err(error) = check_string(bytes) {
+                self.fail(error);
+            }
+        }
+        ""
+    }
+
+    #[inline]
     pub(super) fn topic_name(&mut self) -> &'a str {
         let topic = self.text();
         self.require_topic_name(topic);
@@ -172,6 +190,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Elements to the end of the packet, at least one, as `element` reads them.
+    #[inline]
     pub(super) fn list<T>(&mut self, element: impl Fn(&mut Self) -> T) -> List<'a, T> {
         let raw = self.rest;
         self.require(!raw.is_empty(), DecodeError::EmptyList);
@@ -182,9 +201,18 @@ impl<'a> Reader<'a> {
     }
 }
 
+#[inline(never)]
+fn check_string(bytes: &[u8]) -> Result<(), DecodeError> {
+    let text = core::str::from_utf8(bytes).map_err(|_| DecodeError::Utf8)?;
+    if has_nul(text) {
+        return Err(DecodeError::NulCharacter);
+    }
+    Ok(())
+}
+
 #[inline]
 pub(super) fn has_nul(text: &str) -> bool {
-    contains(text.as_bytes(), |byte| byte == 0)
+    any_zero(text.as_bytes(), |byte| byte)
 }
 
 /// The variable byte integer at the front of `i` with its length, which 5.0 wants to be as short as
@@ -217,4 +245,35 @@ fn long_var_int(i: &[u8], version: Version) -> Result<(u32, usize), DecodeError>
 /// The length of a variable byte integer: a byte for each seven bits.
 pub(super) const fn var_int_len(value: u32) -> usize {
     (38 - (value | 1).leading_zeros()) as usize / 7
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::String;
+    use std::vec::Vec;
+
+    proptest! {
+        /// A string that is not wanted is checked as one that is.
+        #[test]
+        fn strings_that_are_not_wanted(
+            text in prop_oneof![
+                "[ -~\x01\x7F]{0,40}\0?[a-z]{0,3}".prop_map(String::into_bytes),
+                "[a-zäß\u{80}]{0,40}\0?".prop_map(String::into_bytes),
+                prop::collection::vec(any::<u8>(), 0..40),
+            ],
+            cut in 0..3_usize,
+        ) {
+            let mut bytes = Vec::from(u16::try_from(text.len()).unwrap().to_be_bytes());
+            bytes.extend(text);
+            bytes.truncate(bytes.len() - cut.saturating_sub(1));
+            let end = |wanted| {
+                let mut r = Reader::new(&bytes, Version::NEWEST);
+                r.string_if(wanted);
+                (r.len(), r.result())
+            };
+            prop_assert_eq!(end(false), end(true));
+        }
+    }
 }

@@ -136,29 +136,26 @@ impl ReasonCode {
 
     /// True if only a server gives this reason in a DISCONNECT (table 3-10).
     pub(crate) fn is_disconnect_of_server(self) -> bool {
-        !DISCONNECT_OF_CLIENT.contains(&self)
+        !DISCONNECT_OF_CLIENT.contains(self)
     }
 
     /// True if `packet` may carry this code in `version`.
     pub(super) fn fits(self, packet: PacketType, version: Version) -> bool {
         let is_v5 = version.is_v5();
-        let fitting: &[Self] = match packet {
-            PacketType::ConnAck if is_v5 => CONNACK,
-            PacketType::ConnAck => &CONNACK_V3,
-            PacketType::SubAck if is_v5 => SUBACK,
-            PacketType::SubAck => SUBACK_V3,
-            _ if !is_v5 => &[Self::Success],
-            PacketType::PubAck | PacketType::PubRec => PUBACK,
-            PacketType::PubRel | PacketType::PubComp => PUBREL,
-            PacketType::UnsubAck => UNSUBACK,
-            PacketType::Disconnect => {
-                return DISCONNECT_OF_CLIENT.contains(&self)
-                    || DISCONNECT_OF_SERVER.contains(&self);
-            }
-            PacketType::Auth => AUTH,
-            _ => &[],
+        let fitting: &Codes = match packet {
+            PacketType::ConnAck if is_v5 => &CONNACK,
+            PacketType::ConnAck => &CODES_V3,
+            PacketType::SubAck if is_v5 => &SUBACK,
+            PacketType::SubAck => &SUBACK_V3,
+            _ if !is_v5 => &SUCCESS,
+            PacketType::PubAck | PacketType::PubRec => &PUBACK,
+            PacketType::PubRel | PacketType::PubComp => &PUBREL,
+            PacketType::UnsubAck => &UNSUBACK,
+            PacketType::Disconnect => &DISCONNECT,
+            PacketType::Auth => &AUTH,
+            _ => &NONE,
         };
-        fitting.contains(&self)
+        fitting.contains(self)
     }
 
     /// The code of a 3.1.1 CONNACK.
@@ -218,7 +215,48 @@ const CONNACK_V3: [R; 6] = [
     R::NotAuthorized,
 ];
 
-const CONNACK: &[R] = &[
+/// A set of codes, a bit for each: those below 0x20 and those from 0x80 on.
+struct Codes {
+    fine: u32,
+    errors: u64,
+}
+
+impl Codes {
+    const fn of(codes: &[R]) -> Self {
+        Self { fine: 0, errors: 0 }.and(codes)
+    }
+
+    const fn and(mut self, mut codes: &[R]) -> Self {
+        while let [code, rest @ ..] = codes {
+            let code = *code as u8;
+            if code < 0x80 {
+                self.fine |= 1 << code;
+            } else {
+                self.errors |= 1 << (code - 0x80);
+            }
+            codes = rest;
+        }
+        self
+    }
+
+    #[inline]
+    const fn contains(&self, code: R) -> bool {
+        let code = code as u8;
+        if code < 0x80 {
+            self.fine >> (code & 31) & 1 != 0
+        } else {
+            self.errors >> (code & 63) & 1 != 0
+        }
+    }
+}
+
+const NONE: Codes = Codes::of(&[]);
+
+const SUCCESS: Codes = Codes::of(&[R::Success]);
+
+const CODES_V3: Codes = Codes::of(&CONNACK_V3);
+
+const CONNACK: Codes = Codes::of(&[
     R::Success,
     R::UnspecifiedError,
     R::MalformedPacket,
@@ -241,10 +279,10 @@ const CONNACK: &[R] = &[
     R::UseAnotherServer,
     R::ServerMoved,
     R::ConnectionRateExceeded,
-];
+]);
 
 /// Also of PUBREC.
-const PUBACK: &[R] = &[
+const PUBACK: Codes = Codes::of(&[
     R::Success,
     R::NoMatchingSubscribers,
     R::UnspecifiedError,
@@ -254,19 +292,19 @@ const PUBACK: &[R] = &[
     R::PacketIdentifierInUse,
     R::QuotaExceeded,
     R::PayloadFormatInvalid,
-];
+]);
 
 /// Also of PUBCOMP.
-const PUBREL: &[R] = &[R::Success, R::PacketIdentifierNotFound];
+const PUBREL: Codes = Codes::of(&[R::Success, R::PacketIdentifierNotFound]);
 
-const SUBACK_V3: &[R] = &[
+const SUBACK_V3: Codes = Codes::of(&[
     R::Success,
     R::GrantedQoS1,
     R::GrantedQoS2,
     R::UnspecifiedError,
-];
+]);
 
-const SUBACK: &[R] = &[
+const SUBACK: Codes = Codes::of(&[
     R::Success,
     R::GrantedQoS1,
     R::GrantedQoS2,
@@ -279,9 +317,9 @@ const SUBACK: &[R] = &[
     R::SharedSubscriptionsNotSupported,
     R::SubscriptionIdentifiersNotSupported,
     R::WildcardSubscriptionsNotSupported,
-];
+]);
 
-const UNSUBACK: &[R] = &[
+const UNSUBACK: Codes = Codes::of(&[
     R::Success,
     R::NoSubscriptionExisted,
     R::UnspecifiedError,
@@ -289,9 +327,9 @@ const UNSUBACK: &[R] = &[
     R::NotAuthorized,
     R::TopicFilterInvalid,
     R::PacketIdentifierInUse,
-];
+]);
 
-const DISCONNECT_OF_CLIENT: &[R] = &[
+const DISCONNECT_OF_CLIENT: Codes = Codes::of(&[
     R::Success,
     R::DisconnectWithWill,
     R::UnspecifiedError,
@@ -306,9 +344,9 @@ const DISCONNECT_OF_CLIENT: &[R] = &[
     R::QuotaExceeded,
     R::AdministrativeAction,
     R::PayloadFormatInvalid,
-];
+]);
 
-const DISCONNECT_OF_SERVER: &[R] = &[
+const DISCONNECT: Codes = DISCONNECT_OF_CLIENT.and(&[
     R::NotAuthorized,
     R::ServerBusy,
     R::ServerShuttingDown,
@@ -325,9 +363,9 @@ const DISCONNECT_OF_SERVER: &[R] = &[
     R::MaximumConnectTime,
     R::SubscriptionIdentifiersNotSupported,
     R::WildcardSubscriptionsNotSupported,
-];
+]);
 
-const AUTH: &[R] = &[R::Success, R::ContinueAuthentication, R::ReAuthenticate];
+const AUTH: Codes = Codes::of(&[R::Success, R::ContinueAuthentication, R::ReAuthenticate]);
 
 #[cfg(test)]
 mod tests {

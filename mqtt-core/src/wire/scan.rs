@@ -1,59 +1,57 @@
-//! Looking for bytes that must not be there, in the strings of hot packets.
+//! Looking for bytes that must not be there, in strings.
 
 /// True on machines with room for code that is only there to be fast. Elsewhere the least code is
 /// wanted, which looks at a byte after the other.
 pub(crate) const WIDE: bool = cfg!(target_pointer_width = "64");
 
-/// True if any of `bytes` is `wanted`.
+/// True if `of` makes 0 of any of `bytes`.
 #[inline]
-pub(super) fn contains(bytes: &[u8], wanted: impl Fn(u8) -> bool + Copy) -> bool {
+pub(super) fn any_zero(bytes: &[u8], of: impl Fn(u8) -> u8 + Copy) -> bool {
     if WIDE {
-        contains_wide(bytes, wanted)
+        any_zero_wide(bytes, of)
     } else {
-        bytes.iter().any(|byte| wanted(*byte))
+        bytes.iter().any(|byte| of(*byte) == 0)
     }
 }
 
-/// As many at a time as can be. The first and the last of them may overlap.
+/// As many at a time as can be, by their minimum, which is one vector instruction. Blocks may
+/// overlap.
 #[inline(never)]
-fn contains_wide(bytes: &[u8], wanted: impl Fn(u8) -> bool + Copy) -> bool {
-    if bytes.len() >= 64 {
-        return contains_many(bytes, wanted);
+fn any_zero_wide(bytes: &[u8], of: impl Fn(u8) -> u8 + Copy) -> bool {
+    if bytes.len() >= 32 {
+        return any_zero_long(bytes, of);
     }
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        return either_contains::<32>(first, last, wanted);
+        return either_has_zero::<16>(first, last, of);
     }
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        return either_contains::<16>(first, last, wanted);
+        return either_has_zero::<8>(first, last, of);
     }
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        return either_contains::<8>(first, last, wanted);
+        return either_has_zero::<4>(first, last, of);
     }
-    bytes.iter().any(|byte| wanted(*byte))
+    bytes.iter().any(|byte| of(*byte) == 0)
 }
 
 #[inline(never)]
-fn contains_many(mut bytes: &[u8], wanted: impl Fn(u8) -> bool + Copy) -> bool {
-    while let Some((block, rest)) = bytes.split_at_checked(64) {
-        if let (Some(first), Some(last)) = (block.first_chunk(), block.last_chunk()) {
-            if either_contains::<32>(first, last, wanted) {
-                return true;
-            }
-        }
-        bytes = rest;
-    }
-    contains_wide(bytes, wanted)
+fn any_zero_long(bytes: &[u8], of: impl Fn(u8) -> u8 + Copy) -> bool {
+    // Not those that would be left to be looked at one by one.
+    let blocks = bytes.get(..bytes.len() / 32 * 32).unwrap_or_default();
+    let last = bytes.len().saturating_sub(32);
+    least(blocks, of) == 0 || any_zero_wide(bytes.get(last + 1..).unwrap_or_default(), of)
+}
+
+#[inline(never)]
+fn least(bytes: &[u8], of: impl Fn(u8) -> u8) -> u8 {
+    let all = bytes.iter();
+    all.fold(u8::MAX, |least, byte| least.min(of(*byte)))
 }
 
 /// Without an early exit and on its own, so that it compiles to vector instructions.
 #[inline(never)]
-fn either_contains<const N: usize>(
-    first: &[u8; N],
-    last: &[u8; N],
-    wanted: impl Fn(u8) -> bool,
-) -> bool {
+fn either_has_zero<const N: usize>(first: &[u8; N], last: &[u8; N], of: impl Fn(u8) -> u8) -> bool {
     let pairs = first.iter().zip(last);
-    pairs.fold(false, |found, (a, b)| found | wanted(*a) | wanted(*b))
+    pairs.fold(false, |found, (a, b)| found | (of(*a).min(of(*b)) == 0))
 }
 
 #[cfg(test)]
@@ -69,8 +67,8 @@ mod tests {
             if let Some(place) = bytes.get_mut(at) {
                 *place = byte;
             }
-            let is_wanted = |byte| byte == b'+' || byte >= 0x80;
-            prop_assert_eq!(contains_wide(&bytes, is_wanted), bytes.iter().any(|byte| is_wanted(*byte)));
+            let of = |byte: u8| (byte ^ b'+') & 0x7F;
+            prop_assert_eq!(any_zero(&bytes, of), bytes.iter().any(|byte| of(*byte) == 0));
         }
     }
 }

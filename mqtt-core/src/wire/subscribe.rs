@@ -97,6 +97,7 @@ impl<'a> Sealed<'a> for Filter<'a> {
         }
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         let is_new = self.options() & !0b11 != 0;
         out.require(out.version.is_v5() || !is_new, EncodeError::Version);
@@ -115,6 +116,7 @@ impl<'a> Sealed<'a> for &'a str {
         r.text()
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         out.check(|| match TopicFilter::new(self) {
             Ok(_) => Ok(()),
@@ -150,10 +152,12 @@ impl<'a> Subscribe<'a> {
 }
 
 impl Body for Subscribe<'_> {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketType::Subscribe.first_byte()
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         out.require(!self.filters.is_empty(), EncodeError::EmptyList);
         out.u16(self.packet_id.get());
@@ -214,10 +218,12 @@ fn put_codes(codes: &List<'_, ReasonCode>, packet: PacketType, out: &mut Writer<
 }
 
 impl Body for SubAck<'_> {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketType::SubAck.first_byte()
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         out.u16(self.packet_id.get());
         put_properties(&self.properties, Place::Ack, out);
@@ -255,10 +261,12 @@ impl<'a> Unsubscribe<'a> {
 }
 
 impl Body for Unsubscribe<'_> {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketType::Unsubscribe.first_byte()
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         out.require(!self.filters.is_empty(), EncodeError::EmptyList);
         out.u16(self.packet_id.get());
@@ -301,10 +309,12 @@ impl<'a> UnsubAck<'a> {
 }
 
 impl Body for UnsubAck<'_> {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketType::UnsubAck.first_byte()
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put(&self, out: &mut Writer<'_>) {
         out.u16(self.packet_id.get());
         put_properties(&self.properties, Place::Ack, out);

@@ -1,7 +1,7 @@
 use core::fmt;
 
 use super::reader::has_nul;
-use super::scan::contains;
+use super::scan::{WIDE, any_zero};
 
 /// Why a string is not a topic name or filter.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -47,9 +47,13 @@ fn check_length(topic: &str) -> Result<(), TopicError> {
 /// What a shared subscription begins with.
 const SHARE: &[u8] = b"$share/";
 
+/// 0 for `+` and `#`, which differ in one bit.
+const fn unless_wildcard(byte: u8) -> u8 {
+    (byte & !(b'+' ^ b'#')) ^ (b'#' & b'+')
+}
+
 const fn is_wildcard(byte: u8) -> bool {
-    // They differ in one bit.
-    byte & !(b'+' ^ b'#') == b'#' & b'+'
+    unless_wildcard(byte) == 0
 }
 
 pub(crate) fn is_shared(filter: &str) -> bool {
@@ -70,6 +74,72 @@ fn split_share(filter: &[u8]) -> Option<(&[u8], &[u8])> {
     let name_len = shared.iter().position(|byte| *byte == b'/');
     let (name, rest) = shared.split_at_checked(name_len.unwrap_or(shared.len()))?;
     Some((name, rest.get(1..).unwrap_or_default()))
+}
+
+/// True if each wildcard fills its level, and `#` the last one.
+fn wildcards_fit(pattern: &[u8]) -> bool {
+    let mut before = b'/';
+    let mut rest = pattern;
+    while let [byte, after @ ..] = rest {
+        let fills_level = match after {
+            [] => before == b'/',
+            [next, ..] => before == b'/' && *byte == b'+' && *next == b'/',
+        };
+        if is_wildcard(*byte) && !fills_level {
+            return false;
+        }
+        (before, rest) = (*byte, after);
+    }
+    true
+}
+
+/// True for most filters: those that are not shared, are not short, and are found to be valid by
+/// looking at many bytes at a time. Others may be, too.
+fn is_soon_valid(filter: &[u8]) -> bool {
+    let ([first, second, ..], [.., before_last, last]) = (filter, filter) else {
+        return false;
+    };
+    *first != b'$'
+        && fits(b'/', *first, *second)
+        && (fits(*before_last, *last, b'/') || *before_last == b'/' && *last == b'#')
+        && blocks_fit::<16>(filter).or_else(|| blocks_fit::<8>(filter)) == Some(true)
+}
+
+/// Whether each byte between the first and the last one may stand there; `None` if these are less
+/// than `N`.
+#[inline]
+fn blocks_fit<const N: usize>(filter: &[u8]) -> Option<bool> {
+    let block = |at| {
+        let before = filter.get(at..)?.first_chunk::<N>()?;
+        let here = filter.get(at + 1..)?.first_chunk()?;
+        let after = filter.get(at + 2..)?.first_chunk()?;
+        Some(block_fits(before, here, after))
+    };
+    let last = filter.len().checked_sub(N + 2)?;
+    let mut fit = block(last)?;
+    let mut at = 0;
+    while at < last {
+        fit &= block(at)?;
+        at += N;
+    }
+    Some(fit)
+}
+
+/// On its own, and without knowledge of how these overlap, so that it compiles to vector
+/// instructions.
+#[inline(never)]
+fn block_fits<const N: usize>(before: &[u8; N], here: &[u8; N], after: &[u8; N]) -> bool {
+    let bytes = before.iter().zip(here).zip(after);
+    bytes.fold(true, |fit, ((before, here), after)| {
+        fit & fits(*before, *here, *after)
+    })
+}
+
+/// Whether a byte of a filter may stand between two others.
+#[inline]
+const fn fits(before: u8, here: u8, after: u8) -> bool {
+    let fills_level = (before == b'/') & (here == b'+') & (after == b'/');
+    (here != 0) & (!is_wildcard(here) | fills_level)
 }
 
 /// A topic that messages are published to: at least one character and no wildcard.
@@ -98,7 +168,7 @@ impl<'a> TopicName<'a> {
 #[inline]
 pub(super) fn check_name(name: &str) -> Result<(), TopicError> {
     check_length(name)?;
-    if contains(name.as_bytes(), |byte| (byte == 0) | is_wildcard(byte)) {
+    if any_zero(name.as_bytes(), |byte| byte.min(unless_wildcard(byte))) {
         return Err(if has_nul(name) {
             TopicError::NulCharacter
         } else {
@@ -122,6 +192,9 @@ impl<'a> TopicFilter<'a> {
     /// Names the rule that `filter` breaks.
     pub fn new(filter: &'a str) -> Result<Self, TopicError> {
         check_length(filter)?;
+        if WIDE && is_soon_valid(filter.as_bytes()) {
+            return Ok(Self(filter));
+        }
         if has_nul(filter) {
             return Err(TopicError::NulCharacter);
         }
@@ -132,19 +205,11 @@ impl<'a> TopicFilter<'a> {
             }
             pattern = shared;
         }
-        let mut before = b'/';
-        let mut rest = pattern;
-        while let [byte, after @ ..] = rest {
-            let fills_level = match after {
-                [] => before == b'/',
-                [next, ..] => before == b'/' && *byte == b'+' && *next == b'/',
-            };
-            if is_wildcard(*byte) && !fills_level {
-                return Err(TopicError::Wildcard);
-            }
-            (before, rest) = (*byte, after);
+        if wildcards_fit(pattern) {
+            Ok(Self(filter))
+        } else {
+            Err(TopicError::Wildcard)
         }
-        Ok(Self(filter))
     }
 
     /// The filter as a string, `$share/` prefix included.
@@ -203,6 +268,20 @@ impl<'a> TopicFilter<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What is found out by blocks is what is found out byte by byte.
+        #[test]
+        fn filters_in_blocks(
+            filter in "[ab/ü]{0,40}[/+#$a\0]{0,3}[ab/ü]{0,40}[/+#a]{0,2}[a/]{0,40}",
+        ) {
+            let bytes = filter.as_bytes();
+            let is_valid = !has_nul(&filter) && wildcards_fit(bytes);
+            let by_blocks = bytes.len() >= 10 && bytes[0] != b'$';
+            prop_assert_eq!(is_soon_valid(bytes), by_blocks && is_valid);
+        }
+    }
 
     #[test]
     fn names() {

@@ -2,12 +2,18 @@
 //!
 //! Each packet describes its body once, over a [`Writer`]. A first pass counts the bytes and checks
 //! the values, a second one writes them: length and bytes cannot disagree, and nothing is written
-//! of a packet that cannot be written whole. Both passes run the same code, since a second copy of
-//! it for each packet is what an encoder mostly consists of.
+//! of a packet that cannot be written whole.
+//!
+//! Where code is scarce, both passes run the same code, since a second copy of it for each packet is
+//! what an encoder mostly consists of. Elsewhere all of this is inlined into each pass, which leaves
+//! a sum of lengths of the one and stores of the other.
 
-use super::reader::{has_nul, var_int_len};
+use super::reader::has_nul;
+use super::scan::WIDE;
+use core::mem;
+
 use super::{EncodeError, TopicName, Version};
-use crate::buffers::{copy, shift};
+use crate::buffers::copy;
 
 /// More than a packet can have.
 const MAX_LEN: usize = 1 << 30;
@@ -18,14 +24,15 @@ pub(crate) struct Writer<'a> {
     /// True in the first pass, in which nothing is written.
     is_first: bool,
     error: Option<EncodeError>,
-    /// The packet's place; empty in the first pass.
-    buffer: &'a mut [u8],
+    /// What is left of the packet's place; empty in the first pass.
+    rest: &'a mut [u8],
     /// The number of bytes so far.
     len: usize,
 }
 
 impl<'a> Writer<'a> {
     /// The first pass: counts, and keeps the first objection.
+    #[inline]
     pub(super) fn count(version: Version) -> Self {
         Self {
             is_first: true,
@@ -34,27 +41,32 @@ impl<'a> Writer<'a> {
     }
 
     /// The second pass: writes into a buffer that the first pass found long enough.
-    pub(super) const fn fill(version: Version, buffer: &'a mut [u8]) -> Self {
+    #[inline]
+    pub(super) const fn fill(version: Version, place: &'a mut [u8]) -> Self {
         Self {
             version,
             is_first: false,
             error: None,
-            buffer,
+            rest: place,
             len: 0,
         }
     }
 
     /// The number of bytes so far.
+    #[inline]
     pub(super) const fn len(&self) -> usize {
         self.len
     }
 
+    /// The number of bytes, or the first objection.
+    #[inline]
     pub(super) fn finish(&self) -> Result<usize, EncodeError> {
         self.error.map_or(Ok(self.len), Err)
     }
 
     /// A check that the packet must pass to be encodable; made by the first pass only.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline)]
     pub(super) fn check(&mut self, check: impl FnOnce() -> Result<(), EncodeError>) {
         if self.is_first {
             if let Err(error) = check() {
@@ -70,44 +82,77 @@ impl<'a> Writer<'a> {
         }
     }
 
-    #[cold]
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), cold, inline(never))]
     pub(super) fn fail(&mut self, error: EncodeError) {
-        self.error = self.error.or(Some(error));
+        self.error = first(self.error, error);
+    }
+
+    /// A part with its length before it.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) fn part(
+        &mut self,
+        count: impl FnOnce() -> Result<usize, EncodeError>,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) {
+        if self.is_first {
+            match count() {
+                Ok(len) => self.skip(len),
+                Err(error) => self.fail(error),
+            }
+        } else {
+            let rest = mem::take(&mut self.rest);
+            let len = fill(rest);
+            self.rest = rest.get_mut(len..).unwrap_or_default();
+        }
+    }
+
+    /// No sum of lengths overflows, whatever a list names how often: with 64 bits only one of fields
+    /// that are refused for their length could, elsewhere there is a bound.
+    #[inline]
+    fn skip(&mut self, len: usize) {
+        self.len = if WIDE {
+            self.len.wrapping_add(len)
+        } else {
+            self.len.saturating_add(len).min(MAX_LEN)
+        };
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline)]
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.skip(bytes.len());
+        if let Some((place, rest)) = mem::take(&mut self.rest).split_at_mut_checked(bytes.len()) {
+            copy(place, bytes);
+            self.rest = rest;
+        }
     }
 
     #[inline]
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        let end = self.len.saturating_add(bytes.len());
-        if let Some(place) = self.buffer.get_mut(self.len..end) {
-            copy(place, bytes);
+    fn array<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.skip(N);
+        if let Some((place, rest)) = mem::take(&mut self.rest).split_first_chunk_mut() {
+            *place = bytes;
+            self.rest = rest;
         }
-        // A bound, so that no sum of lengths overflows, whatever a list names how often.
-        self.len = end.min(MAX_LEN);
     }
 
     #[inline]
     pub(super) fn u8(&mut self, value: u8) {
-        if let Some(place) = self.buffer.get_mut(self.len) {
-            *place = value;
-        }
-        self.len += 1;
+        self.array([value]);
     }
 
     #[inline]
     pub(super) fn u16(&mut self, value: u16) {
-        let [high, low] = value.to_be_bytes();
-        self.u8(high);
-        self.u8(low);
+        self.array(value.to_be_bytes());
     }
 
     #[inline]
     pub(super) fn u32(&mut self, value: u32) {
-        for byte in value.to_be_bytes() {
-            self.u8(byte);
-        }
+        self.array(value.to_be_bytes());
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub(super) fn var_int(&mut self, mut value: u32) {
         loop {
             let low = value.to_le_bytes()[0] & 0x7F;
@@ -119,18 +164,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Puts before all that stands from `start` on how many bytes these are.
-    pub(super) fn insert_len(&mut self, start: usize) {
-        let end = self.len;
-        let len = u32::try_from(end - start).unwrap_or(u32::MAX);
-        let len_len = var_int_len(len);
-        shift(self.buffer, start..end, start + len_len);
-        self.len = start;
-        self.var_int(len);
-        self.len = end + len_len;
-    }
-
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline)]
     pub(super) fn binary(&mut self, bytes: &[u8]) {
         let len = u16::try_from(bytes.len());
         self.require(len.is_ok(), EncodeError::FieldTooLong);
@@ -138,6 +173,7 @@ impl<'a> Writer<'a> {
         self.bytes(bytes);
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn topic_name(&mut self, topic: &str) {
         self.check(|| match TopicName::new(topic) {
             Ok(_) => Ok(()),
@@ -146,6 +182,7 @@ impl<'a> Writer<'a> {
         self.binary(topic.as_bytes());
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn string(&mut self, text: &str) {
         self.check(|| {
             if has_nul(text) {
@@ -156,4 +193,11 @@ impl<'a> Writer<'a> {
         });
         self.binary(text.as_bytes());
     }
+}
+
+/// A branch that is not taken, where a choice between two values would have to be made.
+#[cold]
+#[cfg_attr(target_pointer_width = "64", inline(never))]
+fn first(error: Option<EncodeError>, next: EncodeError) -> Option<EncodeError> {
+    error.or(Some(next))
 }

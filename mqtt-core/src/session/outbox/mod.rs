@@ -190,7 +190,7 @@ impl<'b> Outbox<'b> {
             _ => Some(self.slots.vacancy().ok_or(Resource::Slots)?),
         };
         publish.packet_id = vacancy.map(|(_, id)| id);
-        let (offset, len) = self.write(&publish, max_packet)?;
+        let (offset, len) = self.write(wire::encodable(&publish), max_packet)?;
         self.arena.commit(offset, len);
         let Some(vacancy) = vacancy else {
             let is_behind = self.oldest().is_some();
@@ -228,7 +228,7 @@ impl<'b> Outbox<'b> {
             payload_len,
             alias_of,
         };
-        let (offset, len) = self.write(&envelope, usize::MAX)?;
+        let (offset, len) = self.write(wire::encodable(&envelope), usize::MAX)?;
         let stored = self.arena.room(offset, len).unwrap_or_default();
         if packet_len(head(stored)) > max_packet {
             return Err(UsageError::MaximumPacketSize.into());
@@ -246,7 +246,11 @@ impl<'b> Outbox<'b> {
     /// Encodes a packet into the arena and returns its place and length. It counts once it is
     /// committed.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn write(&mut self, packet: &dyn Body, max_packet: usize) -> Result<(usize, usize), Error> {
+    fn write(
+        &mut self,
+        packet: &(impl Body + ?Sized),
+        max_packet: usize,
+    ) -> Result<(usize, usize), Error> {
         let len = wire::encoded_len(packet, self.version)?;
         if len > max_packet {
             return Err(UsageError::MaximumPacketSize.into());
@@ -259,7 +263,7 @@ impl<'b> Outbox<'b> {
     }
 
     /// Notes the message at `offset`.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn keep(
         &mut self,
         (index, id): (Index, PacketId),
