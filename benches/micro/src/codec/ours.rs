@@ -103,7 +103,8 @@ impl Codec for Ours {
     }
 
     fn ping(&mut self) -> Option<&[u8]> {
-        self.encode(&wire::Packet::PingReq)
+        let n = wire::Packet::PingReq.encode(self.version, &mut self.buffer).ok()?;
+        Some(&self.buffer[..n])
     }
 
     fn decode<'a>(&'a mut self, wire: &'a [u8]) -> Option<wire::Packet<'a>> {
