@@ -127,13 +127,15 @@ thread_local! {
     static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// What the client is: all its fields, but for bytes in its memory that mean nothing any more.
+/// What the client is: all its fields and packets, but for bytes in its memory that mean nothing any
+/// more.
 pub(crate) fn fingerprint(client: &Client<'_>) -> u64 {
     TEXT.with_borrow_mut(|text| {
         text.clear();
         write!(text, "{client:?}").expect("room");
         let mut hasher = DefaultHasher::new();
         canonical(text, |part| part.hash(&mut hasher));
+        client.packets().hash(&mut hasher);
         hasher.finish()
     })
 }

@@ -395,6 +395,15 @@ impl<'b> Client<'b> {
         }
     }
 
+    /// The packets that are kept: messages, in two parts, and what else is to be sent. `Debug` hides
+    /// them, and the exploration has to tell clients apart by all that they are.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn packets(&self) -> [&[u8]; 3] {
+        let [older, newer] = self.outbox.packets();
+        [older, newer, self.control.unsent()]
+    }
+
     /// True from CONNACK to the end of the connection.
     #[must_use]
     pub fn is_connected(&self) -> bool {

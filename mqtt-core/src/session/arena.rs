@@ -51,6 +51,12 @@ impl<'b> Arena<'b> {
         }
     }
 
+    /// All packets, the older and the newer ones.
+    pub(super) fn packets(&self) -> [&[u8]; 2] {
+        [self.start..self.end, 0..self.newer]
+            .map(|segment| self.bytes.get(segment).unwrap_or_default())
+    }
+
     pub(super) const fn capacity(&self) -> usize {
         self.bytes.len()
     }

@@ -132,6 +132,11 @@ impl<'b> Outbox<'b> {
         }
     }
 
+    /// All messages as they were encoded, the older and the newer ones.
+    pub(crate) fn packets(&self) -> [&[u8]; 2] {
+        self.arena.packets()
+    }
+
     /// For an outbox that [is empty](Self::is_empty).
     pub(crate) const fn configure(&mut self, version: Version, durable: bool) {
         self.version = version;
