@@ -41,7 +41,7 @@ fn compile(name: &str, library: &str, header: &str) {
     let objects = format!("bench_{name}");
     let compiled = cc::Build::new()
         .file(format!("src/c/{name}.c"))
-        .file("src/c/count.c")
+        .file("src/c/run.c")
         .cargo_metadata(false)
         .cargo_warnings(Path::new(header).exists())
         .try_compile(&objects);

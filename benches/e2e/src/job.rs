@@ -1,5 +1,6 @@
 //! What a client's process is to do, and what it says of it.
 
+use std::error::Error;
 use std::io::Read as _;
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ impl Job {
     ///
     /// # Errors
     /// What the system or the JSON parser says.
-    pub fn read() -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn read() -> Result<Self, Box<dyn Error>> {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text)?;
         Ok(serde_json::from_str(&text)?)
@@ -124,4 +125,59 @@ pub struct Outcome {
     pub missed: u64,
     /// The client's version, if only it knows.
     pub version: String,
+}
+
+impl Outcome {
+    /// The outcome, if it is one of this job.
+    ///
+    /// # Errors
+    /// There was no message, or it does not say how long messages took though that was the job.
+    pub fn checked(self, job: &Job) -> Result<Self, Box<dyn Error>> {
+        if self.messages == 0 {
+            return Err("no message".into());
+        }
+        if job.work == Work::Latency && self.latencies.is_none() {
+            return Err("no latencies".into());
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A median of nothing is no number, which no report can show.
+    #[test]
+    fn a_run_without_what_was_to_be_measured_has_failed() {
+        let mut job = Job {
+            client: String::new(),
+            work: Work::Latency,
+            transport: Transport::Tcp,
+            port: 0,
+            level: 5,
+            qos: 1,
+            size: 64,
+            window: 100,
+            nodelay: None,
+            millis: 0,
+            rate: 1000,
+            pause_millis: 0,
+            ca: String::new(),
+        };
+        let outcome = Outcome {
+            messages: 1,
+            ..Outcome::default()
+        };
+        let error = outcome.clone().checked(&job).unwrap_err();
+        assert_eq!(error.to_string(), "no latencies");
+        let complete = Outcome {
+            latencies: Some([1, 2, 3]),
+            ..outcome.clone()
+        };
+        assert!(complete.checked(&job).is_ok());
+        job.work = Work::Publish;
+        assert!(outcome.checked(&job).is_ok());
+        assert!(Outcome::default().checked(&job).is_err());
+    }
 }

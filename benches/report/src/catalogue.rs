@@ -19,8 +19,6 @@ pub const CATALOGUE: Catalogue = Catalogue {
     briefs: picture::BRIEFS,
     brief_plots: picture::BRIEF_PLOTS,
     goals: aims::GOALS,
-    // The goals are judged here.
-    left_out: &["e2e/goals"],
 };
 
 /// A page of results.
@@ -115,8 +113,6 @@ pub struct Catalogue {
     pub brief_plots: &'static [&'static str],
     /// What is aimed at.
     pub goals: &'static [Goal],
-    /// Tables that are on no page.
-    pub left_out: &'static [&'static str],
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub fn write(
     let mut tables = Vec::new();
     for row in &rows {
         let name = row.table.as_str();
-        if !tables.contains(&name) && !catalogue.left_out.contains(&name) {
+        if !tables.contains(&name) {
             tables.push(name);
         }
     }

@@ -133,8 +133,3 @@ pub(crate) fn is_ours(name: &str) -> bool {
 pub(crate) fn is_peer(name: &str) -> bool {
     name != RAW && !is_ours(name)
 }
-
-/// True for a client in C.
-pub(crate) fn is_c(name: &str) -> bool {
-    name.starts_with("libmosquitto") || name.starts_with("Paho")
-}

@@ -4,7 +4,6 @@
 
 mod cells;
 mod clients;
-mod goals;
 mod process;
 mod table;
 
@@ -149,7 +148,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         all.extend(rows);
     }
-    all.extend(goals::show(&all));
     for row in &all {
         row.write()?;
     }

@@ -9,11 +9,11 @@ use crate::cells::Cell;
 use crate::clients::{Client, RAW, is_peer};
 
 /// The names of what rows have.
-pub(crate) const RATE: &str = "messages/s";
-pub(crate) const PROCESSOR: &str = "µs processor/message";
-pub(crate) const WRITES: &str = "writes/message";
+const RATE: &str = "messages/s";
+const PROCESSOR: &str = "µs processor/message";
+const WRITES: &str = "writes/message";
 const READS: &str = "reads/message";
-pub(crate) const PEAK: &str = "peak MiB";
+const PEAK: &str = "peak MiB";
 const SPREAD: &str = "best/worst run";
 const PERCENTILES: [&str; 3] = ["p50 µs", "p99 µs", "p99.9 µs"];
 const MESSAGES: &str = "messages";
@@ -57,7 +57,8 @@ pub(crate) fn row(cell: &Cell, client: &Client, outcomes: &[Outcome]) -> Row {
         }
         Work::Latency => {
             for (i, name) in PERCENTILES.into_iter().enumerate() {
-                let nanos = |o: &Outcome| o.latencies.map_or(f64::NAN, |nanos| nanos[i] as f64);
+                // A run without them has failed.
+                let nanos = |o: &Outcome| o.latencies.unwrap_or_default()[i] as f64;
                 add(name, median(outcomes, nanos) / 1000.0);
             }
             add(PROCESSOR, per_message(|o| o.cpu_nanos) / 1000.0);

@@ -37,11 +37,39 @@ void bench_end(void);
 /* 1 for the expected payload, 2 for the broker's last, 3 for what is not to be counted. */
 int bench_check(const void *payload, int size);
 
-/* A client: 0, or what went wrong. */
-int bench_run(const struct bench_job *job);
-/* Its version. */
-const char *bench_version(void);
+/* Does the job; for src/c.rs. */
+void bench_run(const struct bench_job *given);
+
+/* What all clients have: run.c. */
+
+/* How many messages of QoS 0 may wait to be written. */
+#define QUEUE 4096
+
+extern const struct bench_job *job;
+/* CONNACK and SUBACK, messages of ours that are through, the broker's last message. */
+extern uint64_t answers, published, overs;
 
 /* Counts what is through, and lets one thread wait for the other. */
 void count_up(uint64_t *counter);
 void count_wait(uint64_t *counter, uint64_t at_least);
+/* A message of ours is through. */
+void take_end(void);
+/* A message was received. */
+void take(const void *payload, int size);
+/* Ends the process. */
+void fail(const char *what, const char *why);
+
+/* What each client is. */
+
+/* Its version. */
+const char *bench_version(void);
+/* Connects; CONNACK counts as an answer. */
+void client_connect(void);
+/* Subscribes to the topic; SUBACK counts as an answer. */
+void client_subscribe(void);
+/* Publishes to the topic. */
+void client_send(const void *payload, int size, int qos);
+/* Waits until a counter has come so far. */
+void client_wait(uint64_t *counter, uint64_t at_least);
+/* Lets the client go on for some milliseconds. */
+void client_go_on(void);

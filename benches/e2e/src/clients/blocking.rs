@@ -1,30 +1,28 @@
 //! `mqtt_client::blocking`.
 
 use std::error::Error;
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::engine::{self, Seen};
+use e2e::engine::{self, Seen, readable};
 use e2e::job::{Job, Outcome, Work};
 use e2e::meter::Meter;
+use e2e::ours::{config, endpoint, qos, window_len};
 use e2e::pace::{Latencies, Schedule};
-use e2e::{CLIENT_ID, END, READY, TOPIC};
+use e2e::{END, READY, TOPIC};
 use mqtt_client::blocking::Client;
-use mqtt_client::{Config, Event, Filter, HeapStorage, Message, QoS, Stream, Version, net};
+use mqtt_client::{Event, Filter, HeapStorage, Message, QoS, Stream, net};
 
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn qos(qos: u8) -> QoS {
-    [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(qos)]
-}
-
-/// One turn, and what it brought.
+/// One turn, and what it brought; true if that was anything.
 fn poll<S: Stream>(
     client: &mut Client<'_, S>,
     timeout: Option<Duration>,
     seen: &mut Seen,
     expected: &[u8],
-) -> Result<(), Box<dyn Error>>
+) -> Result<bool, Box<dyn Error>>
 where
     S::Error: 'static,
 {
@@ -32,10 +30,11 @@ where
         Some((Event::Publish(publish), _)) => seen.message(publish.payload, expected)?,
         Some((Event::Published(_), _)) => seen.published += 1,
         Some((Event::Connected(_) | Event::Subscribed(_), _)) => seen.answers += 1,
-        Some((Event::Writable, _)) | None => {}
+        Some((Event::Writable, _)) => {}
         Some((other, _)) => return Err(format!("{other:?}").into()),
+        None => return Ok(false),
     }
-    Ok(())
+    Ok(true)
 }
 
 fn publish<S: Stream>(
@@ -114,8 +113,10 @@ where
     Ok(meter.stop(seen.received))
 }
 
+/// The time-outs of a socket are too coarse for a schedule: this waits at the socket by itself.
 fn pace<S: Stream>(
     client: &mut Client<'_, S>,
+    tcp: &TcpStream,
     seen: &mut Seen,
     job: &Job,
 ) -> Result<Outcome, Box<dyn Error>>
@@ -133,30 +134,25 @@ where
             client.core().publish(&message)?;
             begun += 1;
         }
-        let next = (begun < schedule.messages)
-            .then(|| schedule.at(begun).saturating_duration_since(Instant::now()));
-        poll(client, next, seen, &[])?;
-        latencies.end_until(seen.published);
+        client.flush(WRITE_TIMEOUT)?;
+        let next = (begun < schedule.messages).then(|| schedule.at(begun));
+        if readable(tcp, next)? {
+            while poll(client, Some(Duration::ZERO), seen, &[])? {}
+            latencies.end_until(seen.published);
+        }
     }
     Ok(latencies.stop())
 }
 
 fn run(job: &Job) -> Result<Outcome, Box<dyn Error>> {
-    let config = Config {
-        version: if job.level == 5 {
-            Version::V5
-        } else {
-            Version::V311
-        },
-        ..Config::new(CLIENT_ID)
-    };
-    // A third more, of which control packets have a quarter.
-    let window = usize::from(job.window) * usize::from(job.qos.min(1));
-    let tx = 64 * 1024 + window * (job.size + TOPIC.len() + 16) * 4 / 3;
-    let mut storage = HeapStorage::new(64 * 1024, tx, job.window);
-    let (endpoint, options) = e2e::ours::endpoint(job)?;
+    let mut storage = HeapStorage::new(64 * 1024, 64 * 1024 + window_len(job), job.window);
+    let (endpoint, options) = endpoint(job)?;
     let stream = net::connect(&endpoint, &options)?;
-    let mut client = Client::new(config, storage.split());
+    let tcp = match &stream {
+        net::Stream::Tcp(tcp) => Some(tcp.get_ref().try_clone()?),
+        _ => None,
+    };
+    let mut client = Client::new(config(job), storage.split());
     client.connect(stream)?;
     let mut seen = Seen::default();
     while seen.answers == 0 {
@@ -165,7 +161,10 @@ fn run(job: &Job) -> Result<Outcome, Box<dyn Error>> {
     match job.work {
         Work::Publish => publish(&mut client, &mut seen, job),
         Work::Receive | Work::Slow => receive(&mut client, &mut seen, job),
-        Work::Latency => pace(&mut client, &mut seen, job),
+        Work::Latency => {
+            let tcp = tcp.ok_or("latency is measured over TCP alone")?;
+            pace(&mut client, &tcp, &mut seen, job)
+        }
     }
 }
 

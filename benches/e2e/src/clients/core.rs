@@ -2,21 +2,18 @@
 
 use std::error::Error;
 
+use e2e::TOPIC;
 use e2e::engine::{self, Engine, Seen};
 use e2e::job::{Job, Outcome};
-use e2e::{CLIENT_ID, TOPIC};
-use mqtt_core::wire::{Filter, QoS, Version};
-use mqtt_core::{Client, Clock, Config, Event, HeapStorage, Message, RxBuf};
+use e2e::ours::{config, qos, window_len};
+use mqtt_core::wire::Filter;
+use mqtt_core::{Client, Clock, Event, HeapStorage, Message, RxBuf};
 
 struct Core<'b> {
     client: Client<'b>,
     rx: RxBuf<'b>,
     clock: Clock,
     expected: Vec<u8>,
-}
-
-fn qos(qos: u8) -> QoS {
-    [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(qos)]
 }
 
 impl Engine for Core<'_> {
@@ -67,21 +64,10 @@ impl Engine for Core<'_> {
 }
 
 fn run(job: &Job) -> Result<Outcome, Box<dyn Error>> {
-    let config = Config {
-        version: if job.level == 5 {
-            Version::V5
-        } else {
-            Version::V311
-        },
-        ..Config::new(CLIENT_ID)
-    };
-    // A third more, of which control packets have a quarter.
-    let window = usize::from(job.window) * usize::from(job.qos.min(1));
-    let tx = 64 * 1024 + window * (job.size + TOPIC.len() + 16) * 4 / 3;
-    let mut storage = HeapStorage::new(64 * 1024, tx, job.window);
+    let mut storage = HeapStorage::new(64 * 1024, 64 * 1024 + window_len(job), job.window);
     let (rx, buffers) = storage.split();
     let core = Core {
-        client: Client::new(config, buffers),
+        client: Client::new(config(job), buffers),
         rx,
         clock: Clock::new(),
         expected: job.payload(),

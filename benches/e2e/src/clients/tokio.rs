@@ -7,10 +7,11 @@ use std::time::Duration;
 use e2e::engine::{self, Seen};
 use e2e::job::{Job, Outcome, Work};
 use e2e::meter::Meter;
+use e2e::ours::{config, endpoint, qos, window_len};
 use e2e::pace::{Latencies, Schedule};
-use e2e::{CLIENT_ID, END, READY, TOPIC};
+use e2e::{END, READY, TOPIC};
 use mqtt_client::tokio::{Client, Gap, Options, Server};
-use mqtt_client::{Config, Message, QoS, Version};
+use mqtt_client::{Message, QoS};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -92,30 +93,20 @@ async fn pace(client: &Client, job: &Job, qos: QoS) -> Result<Outcome, Box<dyn E
 }
 
 async fn run(job: &Job) -> Result<Outcome, Box<dyn Error>> {
-    let config = Config {
-        version: if job.level == 5 {
-            Version::V5
-        } else {
-            Version::V311
-        },
-        ..Config::new(CLIENT_ID)
-    };
     let mut options = Options::default();
     match job.work {
         Work::Publish | Work::Latency => {
             options.max_in_flight = job.window;
-            // Room for a window of messages, at QoS 0 the default's.
-            let window = usize::from(job.window) * usize::from(job.qos.min(1));
-            options.transmit_buffer += window * (job.size + TOPIC.len() + 16) * 4 / 3;
+            options.transmit_buffer += window_len(job);
         }
         // The server of 5.0 is told.
         Work::Receive | Work::Slow if job.level < 5 => options.receive_maximum = job.window,
         Work::Receive | Work::Slow => {}
     }
-    let (endpoint, net) = e2e::ours::endpoint(job)?;
-    let client = Client::new(&config, [Server::at(endpoint, net)], options)?;
+    let (endpoint, net) = endpoint(job)?;
+    let client = Client::new(&config(job), [Server::at(endpoint, net)], options)?;
     client.connect().await?;
-    let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(job.qos)];
+    let qos = qos(job.qos);
     match job.work {
         Work::Publish => publish(&client, job, qos).await,
         Work::Receive | Work::Slow => receive(&client, job, qos).await,

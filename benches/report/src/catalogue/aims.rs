@@ -276,8 +276,8 @@ pub(super) const GOALS: &[Goal] = &[
         what: "1,000 clients on tokio, with their defaults, in under 32 MiB",
         table: "many/memory",
         cases: &["1,000 connections"],
-        because: "each has a transmit buffer of 64 KiB by default, which is in memory as soon as it is \
-            made; `Options::transmit_buffer` makes it smaller.",
+        because: "each has a transmit buffer of 16 KiB and tables for 256 messages each way by default, \
+            which are in memory as soon as they are made; `Options` makes them smaller.",
         client: TOKIO,
         measure: "MiB resident",
         against: Against::Nothing,
