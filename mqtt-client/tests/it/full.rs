@@ -17,6 +17,12 @@ use super::drivers::{self, Driver, Job};
 /// The length of a message.
 const LEN: usize = 64 * 1024;
 
+/// What has not moved for so long stands still.
+const STILL: Duration = Duration::from_secs(20);
+
+/// Longer than anything takes that does not stand still.
+const AN_HOUR: Duration = Duration::from_secs(3600);
+
 /// A server that sends every message of QoS 1 back. While it writes, it reads nothing, so that
 /// nothing moves anymore if the client does the same.
 fn stubborn(serve: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static) -> SocketAddr {
@@ -93,18 +99,28 @@ fn exchange(
         len: |_| LEN,
         // More than all the buffers on the way have room for.
         window: 1000,
-        patience: Duration::from_secs(120) * u32::try_from(factor()).unwrap(),
+        patience: AN_HOUR,
     };
     let received = thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         let job = &job;
         scope.spawn(move || sender.send(run(job)));
-        receiver.recv_timeout(job.patience).unwrap_or_else(|_| {
-            let (up, down) = (proxy.bytes_up(), proxy.bytes_down());
-            // Whoever waits for the connection finds its end.
-            proxy.set(ended);
-            panic!("stands still after {up} bytes up and {down} down");
-        })
+        // How long it takes is the machine's to say, as long as it goes on.
+        let mut before = None;
+        loop {
+            match receiver.recv_timeout(STILL) {
+                Ok(received) => break received,
+                Err(_) => {
+                    let now = (proxy.bytes_up(), proxy.bytes_down());
+                    if before == Some(now) {
+                        // Whoever waits for the connection finds its end.
+                        proxy.set(ended);
+                        panic!("stands still after {} bytes up and {} down", now.0, now.1);
+                    }
+                    before = Some(now);
+                }
+            }
+        }
     });
     assert!(received.into_iter().eq(0..job.count));
     let bytes = (job.count * LEN) as u64;
