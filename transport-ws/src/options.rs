@@ -70,3 +70,23 @@ impl fmt::Debug for Options {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let options = Options {
+            credentials: Some(("me".to_owned(), "pencil".to_owned())),
+            headers: vec![("Authorization".to_owned(), "Bearer eraser".to_owned())],
+            ..Options::default()
+        };
+        let shown = format!("{options:?}");
+        assert!(shown.contains("/mqtt") && shown.contains("me"), "{shown}");
+        assert!(
+            !shown.contains("pencil") && !shown.contains("eraser"),
+            "{shown}"
+        );
+    }
+}
