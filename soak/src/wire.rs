@@ -1,15 +1,10 @@
-//! Streams that tell a ledger what was said on them.
+//! What is said on streams, for a ledger.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
-use embedded_io::ErrorType;
+use mqtt_client::Version;
 use mqtt_client::mqtt_core::wire::{Packet, Property, ReasonCode};
-use mqtt_client::{Stream, Version};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use testkit::Listen;
 
 use crate::ledger::{Ledger, Shared, lock};
 use crate::payload::Name;
@@ -35,8 +30,10 @@ impl Wire {
             is_garbled: false,
         }))
     }
+}
 
-    fn on_sent(&mut self, bytes: &[u8]) {
+impl Listen for Wire {
+    fn sent(&mut self, bytes: &[u8]) {
         self.sent.extend(bytes);
         let mut ledger = lock(&self.ledger);
         let mut at = 0;
@@ -56,7 +53,7 @@ impl Wire {
         self.sent.drain(..at);
     }
 
-    fn on_received(&mut self, bytes: &[u8]) {
+    fn received(&mut self, bytes: &[u8]) {
         if self.is_garbled {
             return;
         }
@@ -165,115 +162,4 @@ fn name(packet: &Packet<'_>) -> String {
         other => return format!("{:?}", other.packet_type()),
     };
     format!("{name} {id:?}")
-}
-
-/// A stream, or a half of one.
-#[derive(Debug)]
-pub(crate) struct Tap<S> {
-    stream: S,
-    wire: Arc<Mutex<Wire>>,
-}
-
-impl<S> Tap<S> {
-    pub(crate) const fn new(stream: S, wire: Arc<Mutex<Wire>>) -> Self {
-        Self { stream, wire }
-    }
-
-    fn sent(&self, bytes: &[u8]) {
-        self.wire.lock().expect("no panic before").on_sent(bytes);
-    }
-
-    fn received(&self, bytes: &[u8]) {
-        self.wire
-            .lock()
-            .expect("no panic before")
-            .on_received(bytes);
-    }
-}
-
-impl<S: ErrorType> ErrorType for Tap<S> {
-    type Error = S::Error;
-}
-
-impl<S: embedded_io::Read> embedded_io::Read for Tap<S> {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, S::Error> {
-        let n = self.stream.read(buf)?;
-        self.received(&buf[..n]);
-        Ok(n)
-    }
-}
-
-impl<S: embedded_io::Write> embedded_io::Write for Tap<S> {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, S::Error> {
-        let n = self.stream.write(buf)?;
-        self.sent(&buf[..n]);
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> Result<(), S::Error> {
-        self.stream.flush()
-    }
-}
-
-impl<S: Stream> Stream for Tap<S> {
-    fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), S::Error> {
-        self.stream.set_deadline(deadline)
-    }
-
-    fn close(&mut self) -> Result<(), S::Error> {
-        self.stream.close()
-    }
-}
-
-impl<S: embedded_io_async::Read> embedded_io_async::Read for Tap<S> {
-    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, S::Error> {
-        let n = self.stream.read(buf).await?;
-        self.received(&buf[..n]);
-        Ok(n)
-    }
-}
-
-impl<S: embedded_io_async::Write> embedded_io_async::Write for Tap<S> {
-    async fn write(&mut self, buf: &[u8]) -> Result<usize, S::Error> {
-        let n = self.stream.write(buf).await?;
-        self.sent(&buf[..n]);
-        Ok(n)
-    }
-
-    async fn flush(&mut self) -> Result<(), S::Error> {
-        self.stream.flush().await
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.received(&buf.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let n = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
-        self.sent(&buf[..n]);
-        Poll::Ready(Ok(n))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

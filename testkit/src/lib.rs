@@ -18,6 +18,8 @@ mod namespace;
 mod proxy;
 mod rabbitmq;
 mod random;
+#[cfg(feature = "tap")]
+mod tap;
 
 pub use addresses::{Refusing, Silent};
 pub use certificates::{Certificates, Identity};
@@ -28,3 +30,5 @@ pub use namespace::Namespace;
 pub use proxy::{Direction, End, Faults, Proxy};
 pub use rabbitmq::RabbitMq;
 pub use random::Random;
+#[cfg(feature = "tap")]
+pub use tap::{Listen, Tap};

@@ -8,12 +8,13 @@ use mqtt_client::blocking::Client;
 use mqtt_client::journal::{self, FileJournal, Sync};
 use mqtt_client::mqtt_core::Durability;
 use mqtt_client::{Config, HeapStorage, net};
+use testkit::Tap;
 
 use super::core::Course;
 use super::{Context, RECEIVE_MAXIMUM};
 use crate::lane::Driver;
 use crate::ledger::lock;
-use crate::wire::{Tap, Wire};
+use crate::wire::Wire;
 
 /// How long the orderly end may take.
 const FAREWELL: Duration = Duration::from_secs(5);

@@ -6,6 +6,7 @@ use embedded_io_async::{Read, Write};
 use mqtt_client::HeapStorage;
 use mqtt_client::embedded::{Client, Timer};
 use mqtt_client::mqtt_core::Instant;
+use testkit::Tap;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 use transport_tcp::tokio::TcpStream;
@@ -17,7 +18,7 @@ use super::core::Course;
 use super::{Context, RECEIVE_MAXIMUM, TIMEOUT};
 use crate::lane::Transport;
 use crate::ledger::lock;
-use crate::wire::{Tap, Wire};
+use crate::wire::Wire;
 
 /// How long the orderly end may take.
 const FAREWELL: Duration = Duration::from_secs(5);

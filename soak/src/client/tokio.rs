@@ -9,13 +9,14 @@ use mqtt_client::tokio::{
     Backoff, Client, DeliveryError, Options, PublishError, Server, Subscription,
 };
 use mqtt_client::{Config, Message, QoS, net};
+use testkit::Tap;
 use tokio::select;
 use tokio::time::sleep;
 
 use super::{Context, IN_FLIGHT, ONLINE, Pace, RECEIVE_MAXIMUM, TIMEOUT, TURN, is_complete};
 use crate::ledger::lock;
 use crate::payload::Name;
-use crate::wire::{Tap, Wire};
+use crate::wire::Wire;
 
 /// How long the orderly end may take.
 const FAREWELL: Duration = Duration::from_secs(5);

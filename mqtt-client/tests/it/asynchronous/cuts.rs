@@ -3,72 +3,26 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use mqtt_client::mqtt_core::wire::ReasonCode;
 use mqtt_client::tokio::{Backoff, Client, Options, Publication, Server, Subscription};
 use mqtt_client::{Config, Message, QoS, Version};
-use testkit::{Faults, Mosquitto};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use testkit::{Faults, Mosquitto, Tap};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::PATIENCE;
-use crate::delivery::{LEVELS, Taps, VERSIONS, Wire, cutting_proxy, factor, number, payload};
+use crate::delivery::{LEVELS, Taps, VERSIONS, cutting_proxy, factor, number, payload};
 
 /// So many are published before the first of them has arrived.
 const BACKLOG: usize = 50;
 
 /// Before 5.0, mosquitto drops what is beyond without a word.
 const IN_FLIGHT: u16 = 20;
-
-/// A stream that keeps a copy of all bytes.
-struct Tap {
-    stream: TcpStream,
-    wire: Arc<Mutex<Wire>>,
-}
-
-impl AsyncRead for Tap {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.wire
-            .lock()
-            .unwrap()
-            .received
-            .extend(&buf.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Tap {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let n = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
-        self.wire.lock().unwrap().sent.extend(&buf[..n]);
-        Poll::Ready(Ok(n))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
 
 /// A client that has a session at the server, and what is said on its connections.
 fn party(
@@ -91,7 +45,7 @@ fn party(
             async move {
                 let stream = TcpStream::connect(address).await?;
                 let wire = taps.lock().unwrap().wire();
-                Ok::<_, io::Error>(Tap { stream, wire })
+                Ok::<_, io::Error>(Tap::new(stream, wire))
             }
         }
     });

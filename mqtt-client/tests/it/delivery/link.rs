@@ -9,11 +9,12 @@ use mqtt_client::mqtt_core::Client as Core;
 use mqtt_client::net::{self, Options};
 use mqtt_client::uri::Endpoint;
 use mqtt_client::{Config, Error, Event, HeapStorage, blocking};
+use testkit::Tap;
 #[cfg(feature = "embedded")]
 use tokio::{runtime::Runtime, time::timeout};
 
 use super::PATIENCE;
-use super::tap::{Tap, Taps};
+use super::tap::{Taps, Wire};
 #[cfg(feature = "embedded")]
 use crate::drivers::TokioTimer;
 
@@ -70,7 +71,7 @@ fn is_end<E>(error: &Error<E>) -> bool {
 
 /// The blocking driver over any transport.
 pub(crate) struct Blocking<'b> {
-    client: blocking::Client<'b, Tap<net::Stream>>,
+    client: blocking::Client<'b, Tap<net::Stream, Wire>>,
     server: Server,
     is_open: bool,
     taps: Taps,

@@ -20,8 +20,6 @@ pub(crate) use link::{Blocking, Link, Server};
 use link::{Party, Turn};
 use tap::Faults;
 pub(crate) use tap::Taps;
-#[cfg(feature = "tokio")]
-pub(crate) use tap::Wire;
 
 pub(crate) const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
 pub(crate) const LEVELS: [QoS; 2] = [QoS::AtLeastOnce, QoS::ExactlyOnce];

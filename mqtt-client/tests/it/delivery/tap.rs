@@ -2,85 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
-use embedded_io::ErrorType;
 use mqtt_client::mqtt_core::wire::{Packet, PacketId};
-use mqtt_client::{QoS, Stream, Version};
+use mqtt_client::{QoS, Version};
+use testkit::Listen;
 
 use super::number;
 
 /// All bytes of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
-    pub(crate) sent: Vec<u8>,
-    pub(crate) received: Vec<u8>,
+    sent: Vec<u8>,
+    received: Vec<u8>,
 }
 
-/// A stream, or a half of one, that keeps a copy of all bytes.
-#[derive(Debug)]
-pub(crate) struct Tap<S> {
-    stream: S,
-    wire: Arc<Mutex<Wire>>,
-}
-
-impl<S> Tap<S> {
-    pub(crate) const fn new(stream: S, wire: Arc<Mutex<Wire>>) -> Self {
-        Self { stream, wire }
-    }
-}
-
-impl<S: ErrorType> ErrorType for Tap<S> {
-    type Error = S::Error;
-}
-
-impl<S: embedded_io::Read> embedded_io::Read for Tap<S> {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, S::Error> {
-        let n = self.stream.read(buf)?;
-        self.wire.lock().unwrap().received.extend(&buf[..n]);
-        Ok(n)
-    }
-}
-
-impl<S: embedded_io::Write> embedded_io::Write for Tap<S> {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, S::Error> {
-        let n = self.stream.write(buf)?;
-        self.wire.lock().unwrap().sent.extend(&buf[..n]);
-        Ok(n)
+impl Listen for Wire {
+    fn sent(&mut self, bytes: &[u8]) {
+        self.sent.extend(bytes);
     }
 
-    fn flush(&mut self) -> Result<(), S::Error> {
-        self.stream.flush()
-    }
-}
-
-impl<S: Stream> Stream for Tap<S> {
-    fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), S::Error> {
-        self.stream.set_deadline(deadline)
-    }
-
-    fn close(&mut self) -> Result<(), S::Error> {
-        self.stream.close()
-    }
-}
-
-impl<S: embedded_io_async::Read> embedded_io_async::Read for Tap<S> {
-    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, S::Error> {
-        let n = self.stream.read(buf).await?;
-        self.wire.lock().unwrap().received.extend(&buf[..n]);
-        Ok(n)
-    }
-}
-
-impl<S: embedded_io_async::Write> embedded_io_async::Write for Tap<S> {
-    async fn write(&mut self, buf: &[u8]) -> Result<usize, S::Error> {
-        let n = self.stream.write(buf).await?;
-        self.wire.lock().unwrap().sent.extend(&buf[..n]);
-        Ok(n)
-    }
-
-    async fn flush(&mut self) -> Result<(), S::Error> {
-        self.stream.flush().await
+    fn received(&mut self, bytes: &[u8]) {
+        self.received.extend(bytes);
     }
 }
 
