@@ -23,6 +23,12 @@ const CODEC: Goal = Goal {
     because: "",
 };
 
+const CODEC_BECAUSE: &str = "most of those that are faster do less: rusty_rtos_mqtt-core takes \
+     topics, filters and texts as bytes in which it looks for nothing, mqttrs and minimq do not look \
+     for wildcards or U+0000, and minimq leaves received properties as they are; the others are \
+     faster since one type for all packets, of 160 bytes, takes time to return. `benches/README.md` \
+     says it by packets";
+
 const ENGINE: Goal = Goal {
     table: "engine",
     version: "5.0",
@@ -43,11 +49,13 @@ const PLAIN: &[&str] = &["TCP_NODELAY"];
 pub(super) const GOALS: &[Goal] = &[
     Goal {
         what: "codec at or ahead of the fastest of the others in each case, by time",
+        because: CODEC_BECAUSE,
         ..CODEC
     },
     Goal {
         what: "codec at or ahead of the fastest of the others in each case, by instructions",
         measure: "instructions",
+        because: CODEC_BECAUSE,
         ..CODEC
     },
     Goal {
@@ -68,12 +76,16 @@ pub(super) const GOALS: &[Goal] = &[
         what: "engine: publish 64 B at QoS 1 and take the PUBACK in under 100 ns",
         cases: &["publish QoS 1, 64 B"],
         wanted: 100.0,
+        because: "one message at a time pays alone for the write and the read around it, a third of its \
+                  instructions, which 16 messages share",
         ..ENGINE
     },
     Goal {
         what: "engine: receive 64 B at QoS 1 and acknowledge in under 70 ns",
         cases: &["receive QoS 1, 64 B"],
         wanted: 70.0,
+        because: "one message at a time pays alone for the read and the write around it, a third of its \
+                  instructions, which 16 messages share; and a tenth are the checks of its topic",
         ..ENGINE
     },
     Goal {
