@@ -262,6 +262,10 @@ mod tests {
                 "[ -~\x01\x7F]{0,40}\0?[a-z]{0,3}".prop_map(String::into_bytes),
                 "[a-zäß\u{80}]{0,40}\0?".prop_map(String::into_bytes),
                 prop::collection::vec(any::<u8>(), 0..40),
+                ("[a-z]{0,20}", prop_oneof![Just(0x7F), Just(0x80), any::<u8>()], "[a-z]{0,20}")
+                    .prop_map(|(before, byte, after)| {
+                        [before.as_bytes(), &[byte], after.as_bytes()].concat()
+                    }),
             ],
             cut in 0..3_usize,
         ) {
