@@ -95,7 +95,7 @@ fn some_of_the_records() {
         p.client.journaled(5);
         p.sends(&["PUBREC #7"]);
         p.server(pubrel(7));
-        p.reports(&[]);
+        p.sends(&[]);
         p.client.journaled(5);
         p.sends(&["PUBCOMP #7"]);
         p.journals(&[]);
