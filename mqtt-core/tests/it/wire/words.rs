@@ -69,3 +69,13 @@ fn topics_are_what_they_were_made_of() {
     }
     assert_eq!(TopicName::new("a/b").unwrap().as_str(), "a/b");
 }
+
+/// Short filters are looked at byte by byte, long ones in blocks.
+#[test]
+fn a_filter_with_nul_in_its_last_level() {
+    for len in 0..40 {
+        let filter = format!("{}/\0", "a".repeat(len));
+        let error = TopicFilter::new(&filter);
+        assert_eq!(error, Err(TopicError::NulCharacter), "{filter:?}");
+    }
+}
