@@ -114,6 +114,8 @@ pub(crate) struct Sums {
 pub(crate) struct Ledger {
     /// True if the broker loses its sessions.
     is_forgetful: bool,
+    /// True if the client takes messages as sent that it gathers for one write.
+    is_gathering: bool,
     begin: Instant,
     connection: u64,
     session: u64,
@@ -153,9 +155,10 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(is_forgetful: bool) -> Self {
+    pub(crate) fn new(is_forgetful: bool, is_gathering: bool) -> Self {
         Self {
             is_forgetful,
+            is_gathering,
             begin: Instant::now(),
             connection: 0,
             session: 0,
@@ -376,15 +379,22 @@ impl Ledger {
         let is_recent = |name: &Name| name.number + REMEMBERED > newest[usize::from(name.qos)];
         self.begun.retain(is_recent);
         self.begun.append(&mut self.completed);
-        for qos in [1, 2] {
-            let numbers = self.pending[usize::from(qos)].keys();
-            self.begun
-                .extend(numbers.map(|&number| Name { qos, number }));
-        }
+        let pending = self.unarrived(|_| true);
+        self.begun.extend(pending);
         for flight in self.flights.values_mut() {
             self.begun.insert(flight.name);
             flight.is_in_doubt = !flight.is_released;
         }
+    }
+
+    /// Such messages above QoS 0 as have not arrived.
+    fn unarrived(&self, is_meant: impl Fn(&Pending) -> bool) -> BTreeSet<Name> {
+        let names = |qos| {
+            let pending = self.pending[usize::from(qos)].iter();
+            let pending = pending.filter(|&(_, pending)| is_meant(pending));
+            pending.map(move |(&number, _)| Name { qos, number })
+        };
+        [1, 2].into_iter().flat_map(names).collect()
     }
 
     /// What is still to arrive above QoS 0, or to be reported as lost.
@@ -439,6 +449,10 @@ impl Ledger {
     /// A connection, or an attempt, has ended.
     pub(crate) fn end(&mut self, why: &str) {
         self.note(format!("ends: {why}"));
+        if self.is_gathering && self.is_accepted {
+            // Any of these may have been gathered, and not written any more.
+            self.begun = self.unarrived(|pending| pending.connection == 0);
+        }
         self.ended.get_or_insert_with(Instant::now);
     }
 

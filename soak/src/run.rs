@@ -205,7 +205,9 @@ impl World {
                 ..net::Options::default()
             },
             authority,
-            ledger: Arc::new(Ledger::new(lane.broker == Broker::Mqtt5).into()),
+            ledger: Arc::new(
+                Ledger::new(lane.broker == Broker::Mqtt5, lane.driver == Driver::Tokio).into(),
+            ),
             control: Arc::clone(control),
             random: self.random.split(),
             rate: args.rate,
