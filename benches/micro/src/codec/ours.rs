@@ -103,7 +103,9 @@ impl Codec for Ours {
     }
 
     fn ping(&mut self) -> Option<&[u8]> {
-        let n = wire::Packet::PingReq.encode(self.version, &mut self.buffer).ok()?;
+        let n = wire::Packet::PingReq
+            .encode(self.version, &mut self.buffer)
+            .ok()?;
         Some(&self.buffer[..n])
     }
 
