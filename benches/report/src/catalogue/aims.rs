@@ -70,6 +70,8 @@ pub(super) const GOALS: &[Goal] = &[
         cases: &["decode PUBLISH", "1 MiB"],
         against: Against::Case("1 MiB", "64 B"),
         wanted: 1.0 / 1.1,
+        because: "a Remaining Length of one byte is read in one step, a longer one byte by byte, which is \
+                  42 of 332 instructions more; from 4 KiB to 1 MiB it is 4, and the payload is not touched",
         ..CODEC
     },
     Goal {
