@@ -116,8 +116,8 @@ pub(super) const GOALS: &[Goal] = &[
     },
     Goal {
         what: "on a thread: publish at QoS 1 with 100 in flight, 0.85 of raw",
-        because: "raw and broker mostly wait for each other to wake up; to encode 100 messages and to \
-            take 100 acknowledgements adds 7 µs of processor time, in which nothing is under way.",
+        because: "raw and broker mostly wait for each other to wake up; ours adds the time to encode \
+                  100 messages and to take 100 acknowledgements, in which nothing is under way.",
         cases: &["publish QoS 1, 64 B, window 100"],
         but: PLAIN,
         client: BLOCKING,
@@ -260,21 +260,21 @@ pub(super) const GOALS: &[Goal] = &[
     },
     Goal {
         what: "on a thread: to mosquitto no slower than the best",
-        because: "mosquitto makes eleven system calls for a message, whichever client it is (strace), \
-            and acknowledges each with a write. A client that is done sooner is asleep by then, and has to \
-            be woken: when publishing, the clients in Rust that take more processor time for a message are \
-            the faster ones here, and raw, which takes least, is the slowest of them. In a run of 7 \
-            rounds on processors that other programs kept awake, ours published 88 k a second, and \
-            received 32 k; the best of the others 85 k and 33 k.",
+        because: "mosquitto makes eleven system calls for a message, whichever client it is \
+                  (`strace -c`), and acknowledges each with a write. A client that is done sooner is \
+                  asleep by then and, as it seems, pays for being woken: when publishing, the clients in \
+                  Rust that take more processor time for a message are the faster ones here, and raw, \
+                  which takes least, is the slowest of them. To receive, the core in a plain loop is as \
+                  fast as the best; what the drivers add there, by a fifth more processor time on a \
+                  thread, is still to be found.",
         table: "e2e/mosquitto",
         client: BLOCKING,
         ..TCP
     },
     Goal {
         what: "on tokio: to mosquitto no slower than the best",
-        because: "as on a thread; and where each message wakes the client, tokio makes three system calls \
-            for it (epoll_wait, recv, send), a loop that blocks makes two. In that run of 7 rounds it \
-            published 87 k a second, and received 33 k; the best of the others 85 k and 33 k.",
+        because: "as on a thread; and where each message wakes the client, tokio makes three system \
+                  calls for it (epoll_wait, recv, send), a loop that blocks makes two.",
         table: "e2e/mosquitto",
         client: TOKIO,
         ..TCP
