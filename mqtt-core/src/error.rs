@@ -101,8 +101,9 @@ pub enum PeerError {
     UnexpectedPacket(PacketType),
     /// An acknowledgement for an identifier that waits for none of its kind.
     UnknownPacketId(PacketType),
-    /// More QoS 1 and 2 messages in flight than there are
-    /// [`Buffers::inbound`](crate::Buffers::inbound) cells `[MQTT-3.3.4-9]`.
+    /// More QoS 2 messages in flight than there are
+    /// [`Buffers::inbound`](crate::Buffers::inbound) cells `[MQTT-3.3.4-9]`. Of QoS 1 they are left
+    /// on the wire until others are acknowledged.
     ReceiveMaximumExceeded,
     /// A packet larger than the announced maximum, or than the receive buffer and not a PUBLISH
     /// `[MQTT-3.1.2-24]`.

@@ -106,8 +106,8 @@ impl<'b> Client<'b> {
         let assigned = self.assigned.get(..self.assigned_len.into());
         let assigned = assigned.unwrap_or_default();
         let client_id = own_client_id(&config, assigned);
-        let inbound = self.inbox.capacity();
-        let connect = config.connect(client_id, inbound, authentication_data, &mut own);
+        let maximum = self.inbox.receive_maximum();
+        let connect = config.connect(client_id, maximum, authentication_data, &mut own);
         self.control.push(&connect, config.version, usize::MAX)?;
         self.maximum_packet_size = maximum_packet_size.map_or(usize::MAX, |size| size as usize);
         self.aliases_in.begin(config.topic_alias_maximum);
@@ -186,15 +186,18 @@ impl<'b> Client<'b> {
         if matches!(self.phase, Phase::Offline | Phase::Closed) {
             return Err(UsageError::NotConnected.into());
         }
-        let is_v5 = self.is_v5();
-        if is_v5 {
+        if self.is_v5() {
             wire::encoded_len(wire::encodable(&Disconnect::new(code)), self.config.version)?;
             if code.is_disconnect_of_server() {
                 return Err(EncodeError::ReasonCode.into());
             }
         }
-        let is_told = is_v5 && self.phase == Phase::Online;
-        self.leave(is_told.then_some(code));
+        let is_told = self.phase == Phase::Online;
+        self.close();
+        self.control.keep_partial();
+        if is_told {
+            self.say_why(code);
+        }
         Ok(())
     }
 
@@ -287,29 +290,28 @@ impl<'b> Client<'b> {
         let is_unsent = self.phase == Phase::Connecting
             && !self.control.is_empty()
             && !self.control.is_partial();
-        // Before 5.0 the server cannot know that these were too many. What was acknowledged on the
-        // way leaves, or the next connection would be just like this one.
+        // These were too many. What was acknowledged on the way leaves, or the next connection would
+        // be just like this one.
         let too_many = *error == PeerError::ReceiveMaximumExceeded.into();
-        let stays = self.phase == Phase::Closing || too_many && !self.is_v5();
+        let stays = self.phase == Phase::Closing;
+        self.close();
         if stays {
-            return self.close();
+            return;
         }
-        self.leave(match error {
-            Error::Peer(error) if self.is_v5() && !is_unsent => Some(error.reason_code()),
-            _ => None,
-        });
+        if !too_many {
+            self.control.keep_partial();
+        }
+        if let (Error::Peer(error), false) = (error, is_unsent) {
+            self.say_why(error.reason_code());
+        }
     }
 
-    /// The connection is over. Nothing is sent any more but a packet that was sent in part, and
-    /// DISCONNECT with this code.
-    fn leave(&mut self, code: Option<ReasonCode>) {
-        self.close();
-        self.control.keep_partial();
-        if let Some(code) = code.filter(|_| !self.outbox.is_payload_due()) {
-            let disconnect = [PacketType::Disconnect.first_byte(), 1, code as u8];
-            if disconnect.len() <= self.max_transmit() {
-                self.control.push_bytes(&disconnect);
-            }
+    /// Queues DISCONNECT with this code, in 5.0.
+    fn say_why(&mut self, code: ReasonCode) {
+        let disconnect = [PacketType::Disconnect.first_byte(), 1, code as u8];
+        let fits = disconnect.len() <= self.max_transmit();
+        if self.is_v5() && fits && !self.outbox.is_payload_due() {
+            self.control.push_bytes(&disconnect);
         }
     }
 }
@@ -321,7 +323,7 @@ pub(super) fn connect_len(
     inbox: &Inbox<'_>,
 ) -> Result<usize, EncodeError> {
     let mut own: OwnProperties<'_> = [Property::ReceiveMaximum(1); 4];
-    let connect = config.connect(client_id, inbox.capacity(), None, &mut own);
+    let connect = config.connect(client_id, inbox.receive_maximum(), None, &mut own);
     wire::encoded_len(wire::encodable(&connect), config.version)
 }
 

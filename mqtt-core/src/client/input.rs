@@ -325,10 +325,10 @@ impl<'b> Client<'b> {
         if delivery != Delivery::New {
             return Ok(Some(delivery));
         }
-        let is_v5 = self.is_v5();
-        // Before 5.0 the server knows of no limit. What waits for an acknowledgement makes room
-        // once that has left; a QoS 2 identifier only goes with a PUBREL behind this.
-        if !is_v5 && self.inbox.is_full() && self.inbox.capacity() > 0 {
+        // Before 5.0 the server knows of no limit, and not every one keeps to what it was told
+        // later. What waits for an acknowledgement makes room once that has left; a QoS 2
+        // identifier only goes with a PUBREL behind this.
+        if self.inbox.is_full() && self.inbox.capacity() > 0 {
             return Ok(None);
         }
         if publish.qos == QoS::ExactlyOnce && self.inbox.is_set_full() {
@@ -341,10 +341,7 @@ impl<'b> Client<'b> {
             }
         }
         let inbox = &self.inbox;
-        let is_too_many = inbox.is_full()
-            || is_v5 && inbox.is_exhausted()
-            || publish.qos == QoS::ExactlyOnce && inbox.is_set_full();
-        if is_too_many {
+        if inbox.is_full() || publish.qos == QoS::ExactlyOnce && inbox.is_set_full() {
             return Err(PeerError::ReceiveMaximumExceeded.into());
         }
         Ok(Some(Delivery::New))

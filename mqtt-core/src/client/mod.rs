@@ -8,7 +8,7 @@ use crate::wire::{
     Ack, AckKind, Body, EncodeError, Filter, List, PacketId, PacketType, Property, QoS, ReasonCode,
     Subscribe, Unsubscribe,
 };
-use crate::{Buffers, V5, wire};
+use crate::{Buffers, Inbound, V5, wire};
 
 mod connection;
 #[cfg(feature = "durability")]
@@ -454,6 +454,33 @@ impl<'b> Client<'b> {
             }
             _ => vacancies,
         }
+    }
+
+    /// The number of received messages above QoS 0 that wait to be acknowledged.
+    #[must_use]
+    pub const fn unacknowledged(&self) -> u16 {
+        self.inbox.len()
+    }
+
+    /// The number of received QoS 2 messages that the server has not released, by PUBREL.
+    #[must_use]
+    pub const fn unreleased(&self) -> u16 {
+        self.inbox.received()
+    }
+
+    /// Has this many received messages wait to be acknowledged before others above QoS 0, and
+    /// whatever is behind them, are left on the wire. At most, and at first, it is the number of
+    /// [`Buffers::inbound`].
+    pub fn set_max_unacknowledged(&mut self, n: u16) {
+        self.inbox.set_max_len(n);
+    }
+
+    /// Moves what is known of received messages to more [`Buffers::inbound`], for a server that has
+    /// more QoS 2 messages in flight than it was told. Nothing else changes, neither the Receive
+    /// Maximum nor [how many may wait](Self::set_max_unacknowledged); nothing at all if these are
+    /// not more.
+    pub fn extend_inbound(&mut self, cells: &'b mut [Inbound]) {
+        self.inbox.extend(cells);
     }
 
     /// Where the next bytes come from. A packet sent in part comes first, then packets other than

@@ -9,7 +9,9 @@ use crate::wire::{PacketId, PacketType, QoS, ReasonCode};
 /// Bookkeeping for one received QoS 1 or 2 message; 8 bytes.
 ///
 /// Opaque: provide as many as the server may have in flight. In 5.0 this is announced as the
-/// Receive Maximum; before, a server sends as many as it likes.
+/// Receive Maximum; before, a server sends as many as it likes. Of more, those that wait to be
+/// acknowledged hold back what comes behind them, and a QoS 2 message whose identifier cannot be
+/// noted ends the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Inbound {
     /// A cell of the set of received QoS 2 identifiers; 0 is empty.
@@ -103,6 +105,10 @@ pub(crate) enum Delivery {
 #[derive(Debug)]
 pub(crate) struct Inbox<'b> {
     cells: &'b mut [Inbound],
+    /// What the server is told: how many cells there were at first.
+    receive_maximum: u16,
+    /// How long the queue may be.
+    max_len: u16,
     /// Where the queue begins.
     front: u16,
     /// The length of the queue.
@@ -111,10 +117,6 @@ pub(crate) struct Inbox<'b> {
     received: u16,
     /// How many of them are not in their home cell.
     displaced: u16,
-    /// How many of them were not heard of on this connection.
-    old: u16,
-    /// The number of QoS 1 messages in the queue.
-    at_least_once: u16,
     /// The queue of QoS 2 messages to be completed: where it begins, how long it is, and how many
     /// at its front are recorded.
     released: Released,
@@ -157,17 +159,71 @@ impl<'b> Inbox<'b> {
         let cells = cells.get_mut(..len).unwrap_or_default();
         cells.fill(Inbound::EMPTY);
         Self {
+            receive_maximum: narrow(cells.len()),
+            max_len: narrow(cells.len()),
             cells,
             front: 0,
             len: 0,
             received: 0,
             displaced: 0,
-            old: 0,
-            at_least_once: 0,
             released: Released::default(),
             recorded: 0,
             durable,
         }
+    }
+
+    /// Moves to these cells, if they are more.
+    pub(crate) fn extend(&mut self, cells: &'b mut [Inbound]) {
+        let mut to = Self {
+            receive_maximum: self.receive_maximum,
+            max_len: self.max_len,
+            ..Self::new(cells, self.durable)
+        };
+        if to.capacity() <= self.capacity() {
+            return;
+        }
+        for index in 0..self.cells.len() {
+            if let Some(id) = PacketId::new(self.received_at(index)) {
+                to.insert(id);
+                if let Some((at, true)) = to.search(id) {
+                    to.set(at, id.get(), self.flags(index));
+                }
+            }
+        }
+        for n in 0..self.len.into() {
+            if let (Some(&message), Some(place)) = (self.queued(n), to.queued_mut(n)) {
+                place.put(message);
+            }
+        }
+        for n in 0..self.released.len.into() {
+            if let Some(cell) = to.cells.get_mut(n) {
+                cell.released = self.released_at(n);
+            }
+        }
+        (to.len, to.recorded) = (self.len, self.recorded);
+        to.released = Released {
+            front: 0,
+            ..self.released
+        };
+        *self = to;
+    }
+
+    pub(crate) const fn receive_maximum(&self) -> u16 {
+        self.receive_maximum
+    }
+
+    pub(crate) fn set_max_len(&mut self, len: u16) {
+        self.max_len = len.min(self.capacity());
+    }
+
+    /// The length of the queue.
+    pub(crate) const fn len(&self) -> u16 {
+        self.len
+    }
+
+    /// The number of received QoS 2 identifiers.
+    pub(crate) const fn received(&self) -> u16 {
+        self.received
     }
 
     pub(crate) const fn configure(&mut self, durable: bool) {
@@ -241,7 +297,6 @@ impl<'b> Inbox<'b> {
         };
         self.received -= 1;
         self.displaced -= u16::from(hole != self.home(id));
-        self.old -= u16::from(self.has(hole, Unacknowledged::OLD));
         // Whatever comes after the hole moves up, unless its home lies behind the hole.
         let mut index = hole;
         for _ in 1..self.cells.len() {
@@ -332,19 +387,13 @@ impl<'b> Inbox<'b> {
     }
 
     /// True if no further message can be queued.
-    pub(crate) fn is_full(&self) -> bool {
-        self.len == self.capacity()
+    pub(crate) const fn is_full(&self) -> bool {
+        self.len >= self.max_len
     }
 
     /// True if no further QoS 2 identifier can be noted.
     pub(crate) fn is_set_full(&self) -> bool {
         self.received >= self.capacity()
-    }
-
-    /// True if the server has as many messages in flight on this connection as it may
-    /// `[MQTT-3.3.4-9]`.
-    pub(crate) fn is_exhausted(&self) -> bool {
-        (self.received - self.old).saturating_add(self.at_least_once) >= self.capacity()
     }
 
     /// True if an identifier is new again once that is recorded.
@@ -406,8 +455,6 @@ impl<'b> Inbox<'b> {
         self.len += 1;
         if qos == QoS::ExactlyOnce {
             self.set_queued(id, true);
-        } else {
-            self.at_least_once += 1;
         }
         if let Some(last) = self.last_mut() {
             last.put(Unacknowledged {
@@ -421,7 +468,6 @@ impl<'b> Inbox<'b> {
     /// The server has sent a message again.
     pub(crate) fn repeated(&mut self, id: PacketId) {
         if let Some((index, true)) = self.search(id) {
-            self.old -= u16::from(self.has(index, Unacknowledged::OLD));
             self.set(index, id.get(), self.flags(index) & !Unacknowledged::OLD);
         }
         let flag = Unacknowledged::EXACTLY_ONCE;
@@ -494,7 +540,7 @@ impl<'b> Inbox<'b> {
                 self.remove(id);
             }
             (QoS::ExactlyOnce, Some(id)) => self.set_queued(id, false),
-            _ => self.at_least_once -= 1,
+            _ => {}
         }
     }
 
@@ -539,7 +585,6 @@ impl<'b> Inbox<'b> {
         for cell in self.cells.iter_mut().filter(|cell| cell.received != 0) {
             cell.unacknowledged.flags |= Unacknowledged::OLD;
         }
-        self.old = self.received;
         self.released = Released::default();
         self.recorded = 0;
         if !keep {
@@ -568,10 +613,9 @@ impl<'b> Inbox<'b> {
     /// The session is gone.
     pub(crate) fn clear(&mut self) {
         self.cells.fill(Inbound::EMPTY);
-        (self.front, self.len, self.at_least_once) = (0, 0, 0);
+        (self.front, self.len) = (0, 0);
         self.released = Released::default();
         (self.received, self.displaced, self.recorded) = (0, 0, 0);
-        self.old = 0;
     }
 }
 
@@ -587,6 +631,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
     use std::vec;
+    use std::vec::Vec;
 
     const OK: ReasonCode = ReasonCode::Success;
 
@@ -627,8 +672,74 @@ mod tests {
                 for number in 1..20 {
                     prop_assert_eq!(inbox.is_received(id(number)), model.contains(&number));
                 }
-                prop_assert_eq!(inbox.is_exhausted(), model.len() == capacity);
+                prop_assert_eq!(inbox.is_set_full(), model.len() == capacity);
             }
+        }
+    }
+
+    /// Does something with a message, or nothing if that is not its turn.
+    fn step(inbox: &mut Inbox<'_>, what: u8, number: u16, has_room: bool) -> Option<Due> {
+        let id = id(number);
+        let is_new = inbox.delivery(id, QoS::ExactlyOnce) == Delivery::New;
+        match what {
+            0 if has_room => inbox.push(id, QoS::AtLeastOnce),
+            1 if has_room && is_new => {
+                inbox.insert(id);
+                inbox.push(id, QoS::ExactlyOnce);
+            }
+            2 => drop(accept(inbox, id)),
+            3 if has_room && !is_new => {
+                inbox.release(id);
+                inbox.released.recorded = inbox.released.len;
+                inbox.recorded = inbox.len / 2;
+            }
+            4 if inbox.completing().is_some() => inbox.completed(),
+            5 if number == 1 => inbox.connection_lost(true),
+            _ => return inbox.take_due(),
+        }
+        None
+    }
+
+    /// All that can be seen of it.
+    fn seen(inbox: &Inbox<'_>) -> (Vec<(Delivery, u8)>, [u16; 3], Option<PacketId>) {
+        let of = |number| {
+            let flags = match inbox.search(id(number)) {
+                Some((at, true)) => inbox.flags(at) & Unacknowledged::OF_SET,
+                _ => 0,
+            };
+            (inbox.delivery(id(number), QoS::ExactlyOnce), flags)
+        };
+        let counts = [inbox.len(), inbox.received(), inbox.recorded];
+        ((1..12).map(of).collect(), counts, inbox.completing())
+    }
+
+    proptest! {
+        /// With more cells at any moment it goes on as one that had as many from the beginning.
+        #[test]
+        fn moved_to_more_cells(
+            fewer in 1..8usize,
+            steps in proptest::collection::vec((0..6u8, 1..12u16), 0..60),
+            when in 0..60usize,
+        ) {
+            let (mut few, mut many) = (vec![Inbound::EMPTY; fewer], [Inbound::EMPTY; 8]);
+            let (mut moved, mut other) = (Inbox::new(&mut few, true), Inbox::new(&mut many, true));
+            let mut more = [Inbound::EMPTY; 8];
+            let mut more = Some(&mut more[..]);
+            for (n, (what, number)) in steps.into_iter().enumerate() {
+                if n == when {
+                    let is_full = moved.is_full();
+                    moved.extend(more.take().unwrap());
+                    prop_assert_eq!(moved.is_full(), is_full);
+                    moved.set_max_len(u16::MAX);
+                }
+                let has_room = !moved.is_full()
+                    && !moved.is_set_full()
+                    && moved.released.len < moved.capacity();
+                let due = [&mut moved, &mut other].map(|inbox| step(inbox, what, number, has_room));
+                prop_assert_eq!(due[0], due[1]);
+                prop_assert_eq!(seen(&moved), seen(&other));
+            }
+            prop_assert_eq!(usize::from(moved.receive_maximum()), fewer);
         }
     }
 
