@@ -17,9 +17,11 @@ pub struct Options {
     /// default. Further ones wait their turn.
     pub max_in_flight: u16,
     /// How many received messages above QoS 0 may wait to be acknowledged; 256 by default, and
-    /// at least 1. In 5.0 the server is told. Before, provide as many as it may have in flight:
-    /// with more at QoS 1 nothing is received until some are acknowledged, a QoS 2 message
-    /// beyond ends the connection.
+    /// at least 1. In 5.0 the server is told.
+    ///
+    /// Before, it cannot know, and mosquitto 2.0.11 sends all that it has queued whatever it was
+    /// told. With more, nothing is received until some are acknowledged, except for who waits for
+    /// an answer of the server's, which may be behind them: then there is room for more.
     pub receive_maximum: u16,
     /// The largest packet to be received; 16 MiB by default. A larger message is skipped and
     /// reported to the subscriptions that it was for. Memory is only taken as bytes arrive.

@@ -36,7 +36,8 @@ pub(super) struct Shared {
     pub(super) deliveries: Deliveries,
     /// How many wait for the server to answer a request or to take something.
     awaited: AtomicUsize,
-    /// True while nothing is received because a subscription's queue is full.
+    /// True while nothing is received because a subscription's queue is full, or too many messages
+    /// wait to be acknowledged.
     pub(super) is_paused: AtomicBool,
     pub(super) status: watch::Sender<Status>,
     /// When the core's clock showed zero.

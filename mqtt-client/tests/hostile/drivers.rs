@@ -87,7 +87,7 @@ pub(crate) struct Seen {
     pub(crate) memory: usize,
 }
 
-type Run = fn(&Endpoint, Job, &mut Seen);
+pub(crate) type Run = fn(&Endpoint, Job, &mut Seen);
 
 /// The names of the drivers, and how to run them.
 pub(crate) const DRIVERS: [(&str, Run); 3] = [

@@ -101,6 +101,46 @@ fn storms_are_answered_packet_for_packet() {
     }
 }
 
+/// A server that never releases a message of QoS 2 can have as many identifiers noted as there are.
+#[test]
+fn identifiers_that_are_never_released() {
+    const COUNT: u16 = u16::MAX;
+    let [_, (name, tokio), _] = DRIVERS;
+    for version in [Version::V311, Version::V5] {
+        let (port, server) = serve(version, move |mut peer: Peer| {
+            peer.accept();
+            let mut reader = peer.stream.try_clone().unwrap();
+            let writer = thread::spawn(move || {
+                let properties = &b"\0"[..usize::from(version == Version::V5)];
+                let len = 5 + u8::from(version == Version::V5);
+                for id in 1..=COUNT {
+                    let [high, low] = id.to_be_bytes();
+                    peer.say(&[&[0x34, len, 0, 1, b't', high, low], properties].concat());
+                }
+                peer
+            });
+            let mut answers = vec![0; 4 * usize::from(COUNT)];
+            std::io::Read::read_exact(&mut reader, &mut answers).unwrap();
+            // The connection ends with this.
+            writer.join().unwrap().say(b"\0");
+            answers
+        });
+        let seen = run(tokio, port, Job::new(version));
+        let answers = server.join().unwrap();
+        let what = format!("{name}, {version:?}, {seen:?}");
+        for (id, answer) in (1..=COUNT).zip(answers.chunks(4)) {
+            let [high, low] = id.to_be_bytes();
+            assert_eq!(answer, [0x50, 2, high, low], "{what}");
+        }
+        assert!(
+            seen.said.starts_with("the server broke the protocol"),
+            "{what}"
+        );
+        assert!(seen.memory < 2 * 1024 * 1024, "{what}");
+        assert!(seen.processor < Duration::from_secs(10), "{what}");
+    }
+}
+
 /// Answers to questions that nobody has asked are nothing, and cost as much.
 #[test]
 fn a_storm_of_pingresp_is_read_and_forgotten() {

@@ -13,7 +13,7 @@ use testkit::Tap;
 use tokio::select;
 use tokio::time::sleep;
 
-use super::{Context, IN_FLIGHT, ONLINE, Pace, RECEIVE_MAXIMUM, TIMEOUT, TURN, is_complete};
+use super::{Context, IN_FLIGHT, ONLINE, Pace, TIMEOUT, TURN, is_complete};
 use crate::ledger::lock;
 use crate::payload::Name;
 use crate::wire::Wire;
@@ -34,7 +34,6 @@ pub(crate) async fn run(context: Context) {
     };
     let options = Options {
         max_in_flight: IN_FLIGHT,
-        receive_maximum: RECEIVE_MAXIMUM,
         backoff: Backoff {
             initial: Duration::from_millis(20),
             max: Duration::from_millis(100),

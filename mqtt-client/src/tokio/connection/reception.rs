@@ -134,7 +134,7 @@ impl Connection<'_> {
         let mut consumed = 0;
         while self.ending.is_none() && self.blocked.is_empty() {
             let rest = bytes.get(consumed..).unwrap_or_default();
-            match state.core.with(|core| core.process(rest, now)) {
+            match state.core.process(rest, now) {
                 Ok(step) if step.is_progress() => {
                     if let Some(event) = &step.event {
                         self.handle(state, event, input, now);
@@ -142,7 +142,11 @@ impl Connection<'_> {
                     consumed += step.consumed;
                     is_progress = true;
                 }
-                Ok(_) => break,
+                Ok(_) => {
+                    if rest.is_empty() || !self.may_go_on(state) {
+                        break;
+                    }
+                }
                 Err(error) => {
                     self.fail(ConnectionError::Protocol(error), now);
                     is_progress = true;
@@ -153,6 +157,17 @@ impl Connection<'_> {
             }
         }
         is_progress.then_some(consumed)
+    }
+
+    /// True if there is more room for a server that has more in flight than it was told. It waits
+    /// until messages are acknowledged, unless what somebody waits for may be behind them.
+    fn may_go_on(&self, state: &mut State) -> bool {
+        if !state.core.is_full() {
+            return false;
+        }
+        // Before looking whether anybody waits: whoever begins to looks at this after saying so.
+        self.shared.is_paused.store(true, Ordering::SeqCst);
+        self.shared.is_awaited() && state.core.take_more()
     }
 
     /// How many of the received bytes are whole packets.

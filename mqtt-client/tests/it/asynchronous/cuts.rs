@@ -129,13 +129,8 @@ async fn through_cuts(broker: SocketAddr, version: Version, qos: QoS) {
         max_in_flight: IN_FLIGHT,
         ..options()
     };
-    // In 5.0 mosquitto 2.0.11 exceeds the Receive Maximum after a lost connection.
-    let receiving = Options {
-        receive_maximum: u16::MAX,
-        ..options()
-    };
     let (client, sent) = party("sender", version, proxy.address(), sending);
-    let (receiver, received) = party("receiver", version, proxy.address(), receiving);
+    let (receiver, received) = party("receiver", version, proxy.address(), options());
     let mut messages = receiver.subscribe("numbers", qos).await.unwrap();
     let mut sender = Sender {
         client,

@@ -290,3 +290,36 @@ fn append<'a>(bytes: &mut Vec<u8>, packet: impl Into<Packet<'a>>) {
     bytes.resize(start + packet.encoded_len(Version::V5).unwrap(), 0);
     packet.encode(Version::V5, &mut bytes[start..]).unwrap();
 }
+
+/// A server that has more in flight than it was told has to wait, but not who waits for its answer.
+#[tokio::test(start_paused = true)]
+async fn more_in_flight_than_the_server_was_told() {
+    let mut net = Net::new();
+    let options = Options {
+        receive_maximum: 2,
+        ..Options::default()
+    };
+    let (client, mut link) = net.connected(&Config::new("x"), options).await;
+    let (subscription, ()) = tokio::join!(client.subscribe("t", QoS::AtLeastOnce), async {
+        link.next().await;
+        link.suback(1, &[ReasonCode::GrantedQoS1]).await;
+    });
+    let mut subscription = subscription.unwrap();
+    for n in 1..=5 {
+        link.publish("t", &n.to_string(), n).await;
+    }
+    until("some to arrive", || client.stats().received == 2).await;
+    link.silence().await;
+    assert_eq!(client.stats().received, 2);
+
+    let (other, ()) = tokio::join!(client.subscribe("other", QoS::AtMostOnce), async {
+        link.next().await;
+        link.suback(2, &[ReasonCode::Success]).await;
+    });
+    other.unwrap();
+    assert_eq!(client.stats().received, 5);
+    assert_eq!(taken(&mut subscription).await, "1 2 3 4 5");
+    for n in 1..=5 {
+        assert_eq!(link.next().await, format!("PUBACK {n}"));
+    }
+}

@@ -23,8 +23,6 @@ async fn exchange(job: &Job<'_>) -> Vec<usize> {
     });
     let options = Options {
         max_in_flight: u16::try_from(job.window).unwrap(),
-        // More may be in flight in the other direction: before 5.0, as many as the server likes.
-        receive_maximum: u16::MAX,
         large_payloads: 64 * 1024 * 1024,
         ..Options::default()
     };
