@@ -52,7 +52,7 @@ impl World {
             // The number of messages is also the Receive Maximum that it announces.
             Mosquitto::start(|_| {
                 "allow_anonymous true\nset_tcp_nodelay true\nmax_inflight_messages 1000\n\
-                 max_queued_messages 0\n                 log_type none\nlog_type information\n"
+                 max_queued_messages 0\n                 log_type none\nlog_type information\nlog_type notice\nlog_type warning\nlog_type error\n"
                     .to_owned()
             })
         });
@@ -119,8 +119,12 @@ fn through_mosquitto(program: &str, job: &Job) -> Result<Outcome, Box<dyn Error>
     // What the broker has queued may take a while yet.
     let outcome = spawn(program, job, || false);
     let fed = fed.join().map_err(|_| "the feeder panicked")?;
-    let outcome = outcome?;
-    let fed = fed?;
+    let (outcome, fed) = match (outcome, fed) {
+        (Ok(outcome), Ok(fed)) => (outcome, fed),
+        (Err(error), Ok(_)) => return Err(error),
+        (Ok(_), Err(error)) => return Err(error.into()),
+        (Err(client), Err(feeder)) => return Err(format!("{client}; {feeder}").into()),
+    };
     if outcome.messages != fed {
         return Err(format!("{} messages here, {fed} there", outcome.messages).into());
     }
