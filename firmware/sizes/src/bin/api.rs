@@ -10,13 +10,14 @@ use mqtt_core::wire::{
     ReasonCode, TopicFilter, TopicName, Version,
 };
 use mqtt_core::{
-    Acknowledgement, Buffers, Client, Config, Durability, Error, Event, Message, Record, RxBuf,
-    Storage,
+    Acknowledgement, Buffers, Client, Config, Durability, Error, Event, Inbound, Message, Record,
+    RxBuf, Storage,
 };
 use sizes::{Input, Memory, now, receive, send, start};
 
 static MEMORY: Memory<Storage<256, 1024, 8>> = Memory::new(Storage::new());
 static ALIASES: Memory<([u8; 64], [u8; 64])> = Memory::new(([0; 64], [0; 64]));
+static MORE: Memory<[Inbound; 16]> = Memory::new([Inbound::EMPTY; 16]);
 static BYTES: Memory<[u8; 256]> = Memory::new([0; 256]);
 
 sizes::main!(program);
@@ -32,6 +33,7 @@ fn program() -> ! {
             ..buffers
         },
     );
+    client.extend_inbound(MORE.take());
     let bytes = BYTES.take();
     loop {
         rx.clear();
@@ -100,6 +102,8 @@ fn run(client: &mut Client<'_>, rx: &mut RxBuf<'_>, bytes: &mut [u8]) -> Result<
             ));
             black_box((client.in_flight(), client.send_quota(), client.client_id()));
             black_box(client.authentication_method());
+            black_box((client.unacknowledged(), client.unreleased()));
+            client.set_max_unacknowledged(black_box(1));
             client.messages().for_each(|message| {
                 black_box(message);
             });
