@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ impl Machine {
         let lock = fs::read_to_string(benches.join("Cargo.lock"))?;
         Ok(Self {
             processor: processor(),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores: cores(),
             system: format!("{}, Linux {}", system(), read("/proc/sys/kernel/osrelease")),
             compiler: said(Command::new("rustc").arg("--version")),
             commit: commit(benches),
@@ -69,6 +69,39 @@ impl Machine {
 #[must_use]
 pub fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+/// How long the machine may take to become quiet: the load average of a minute goes down slowly.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// True if a machine of so many cores has other work to do, by its load average.
+#[must_use]
+pub fn is_busy(load: f64, cores: usize) -> bool {
+    load > 0.5 * cores as f64
+}
+
+/// Waits until the machine has no other work to do, but not without end, and returns its load.
+#[must_use]
+pub fn wait_until_quiet() -> f64 {
+    let cores = cores();
+    let began = Instant::now();
+    let mut is_said = false;
+    while is_busy(load(), cores) && began.elapsed() < PATIENCE {
+        if !is_said {
+            println!(
+                "The load average is {:.2}: waiting until it has gone down, for {} at most",
+                load(),
+                duration(PATIENCE.as_secs_f64())
+            );
+            is_said = true;
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    load()
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The load average of the last minute.

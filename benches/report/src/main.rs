@@ -60,7 +60,7 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         .parent()
         .ok_or("no workspace")?;
     let folder = target_folder(benches).join("report");
-    let runner = Runner {
+    let mut runner = Runner {
         benches,
         folder: &folder,
         quick: args.quick,
@@ -83,6 +83,9 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     let mut failed = Vec::new();
     if !args.no_run {
         let programs = runner.build(&targets)?;
+        if !args.quick {
+            runner.load = machine::wait_until_quiet();
+        }
         println!("Running for about {}", duration(runner.forecast(&targets)));
         for (at, target) in targets.iter().enumerate() {
             let position = format!("[{}/{}]", at + 1, targets.len());

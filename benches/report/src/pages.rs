@@ -9,7 +9,7 @@ use record::Row;
 use crate::catalogue::{BarPlot, Brief, Catalogue, LinePlot, Page};
 use crate::goals::Goal;
 use crate::grid::{Grid, Kind, Line, figure, kind, more_is_better, ratio, times_better};
-use crate::machine::{Run, duration};
+use crate::machine::{Run, duration, is_busy};
 use crate::plot::{Bars, Column, Curve, Lines};
 use crate::read::{BEST_TO_WORST, CONFIDENCE, Found};
 
@@ -187,15 +187,13 @@ fn circumstances(runs: &[(&str, &Run)]) -> String {
             run.load
         );
     }
-    if runs.iter().any(|(_, run)| is_busy(run)) {
+    if runs
+        .iter()
+        .any(|(_, run)| is_busy(run.load, run.machine.cores))
+    {
         text.push_str("\nThe machine had other work to do: times are worth little.\n");
     }
     text
-}
-
-/// The load of the run before goes down slowly, so a quiet machine is not at zero.
-fn is_busy(run: &Run) -> bool {
-    run.load > 0.75 * run.machine.cores as f64
 }
 
 /// The table of the goals; a brief one has only those that were measured.
@@ -241,7 +239,10 @@ fn brief(
              [results]({folder}/{INDEX}).\n",
             machine.processor, machine.cores, machine.compiler
         );
-        if runs.iter().any(|(_, run)| is_busy(run)) {
+        if runs
+            .iter()
+            .any(|(_, run)| is_busy(run.load, run.machine.cores))
+        {
             text.push_str("The machine had other work to do: times are worth little.\n\n");
         }
     }
