@@ -107,7 +107,7 @@ impl Broker {
     /// True if it may send its next message now.
     pub(crate) fn may_publish(&self, s: &Scenario) -> bool {
         let qos = s.incoming.get(usize::from(self.sent));
-        let has_room = self.outgoing.len() < s.inbound;
+        let has_room = s.greedy || self.outgoing.len() < s.inbound;
         self.connected && qos.is_some_and(|&qos| qos == QoS::AtMostOnce || has_room)
     }
 
@@ -122,7 +122,12 @@ impl Broker {
             return send(s, Publish::new(TOPIC, &payload), output);
         }
         // As few identifiers as can be, so that they come again soon.
-        let count = u16::try_from(s.inbound).unwrap_or(u16::MAX);
+        let at_a_time = if s.greedy {
+            s.incoming.len()
+        } else {
+            s.inbound
+        };
+        let count = u16::try_from(at_a_time).unwrap_or(u16::MAX);
         let id = loop {
             self.last_id = self.last_id % count + 1;
             let id = PacketId::new(self.last_id).expect("not zero");

@@ -25,6 +25,8 @@ pub struct Scenario {
     pub window: u16,
     /// How many messages the client takes at a time.
     pub inbound: usize,
+    /// True if the server has any number of messages in flight, whatever it was told.
+    pub greedy: bool,
     /// True if the application acknowledges, in any order.
     pub manual: bool,
     /// True if messages may be turned down, by the broker and, if it acknowledges, by the
@@ -105,6 +107,7 @@ impl fmt::Display for Scenario {
         }
         for (is_so, what) in [
             (self.parts, "in parts"),
+            (self.greedy, "greedy"),
             (self.manual, "by hand"),
             (self.refusals, "refusals"),
             (self.goodbyes != Some(0), "goodbyes"),

@@ -14,6 +14,7 @@ const RAM: Scenario = Scenario {
     slots: 3,
     window: 2,
     inbound: 2,
+    greedy: false,
     manual: false,
     refusals: false,
     durable: false,
@@ -90,6 +91,14 @@ pub const QUICK: &[Scenario] = &[
         name: "receiving_one_at_a_time",
         incoming: &[Q2, Q0, Q1, Q2],
         inbound: 1,
+        ..RAM
+    },
+    Scenario {
+        name: "receiving_more_than_agreed",
+        incoming: &[Q1, Q2, Q1],
+        inbound: 1,
+        greedy: true,
+        manual: true,
         ..RAM
     },
     Scenario {

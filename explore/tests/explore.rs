@@ -34,6 +34,7 @@ explored! {
     receiving
     receiving_qos_2
     receiving_one_at_a_time
+    receiving_more_than_agreed
     acknowledging_by_hand
     both_ways
     refused
