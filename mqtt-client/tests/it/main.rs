@@ -3,6 +3,8 @@
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod auth;
+#[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
+mod backlog;
 mod blocking;
 #[cfg(all(feature = "net", feature = "tls", feature = "ws"))]
 mod cuts;

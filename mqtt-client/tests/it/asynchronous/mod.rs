@@ -1,6 +1,5 @@
 //! The client for tokio, against a server that says what the test has it say.
 
-mod backlog;
 mod batches;
 mod cancel;
 mod connect;

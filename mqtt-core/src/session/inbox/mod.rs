@@ -200,11 +200,8 @@ impl<'b> Inbox<'b> {
                 cell.released = self.released_at(n);
             }
         }
-        (to.len, to.recorded) = (self.len, self.recorded);
-        to.released = Released {
-            front: 0,
-            ..self.released
-        };
+        (to.len, to.recorded, to.released) = (self.len, self.recorded, self.released);
+        to.released.front = 0;
         *self = to;
     }
 
