@@ -217,7 +217,8 @@ fn formats(text: &str) {
         .write(&mut out, &file, &publish, payload)
         .unwrap();
     assert!(!out.contains(&b'\n'));
-    assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok());
+    // A number in the payload may be larger than any type.
+    assert!(serde_json::from_slice::<&serde_json::value::RawValue>(&out).is_ok());
 
     out.clear();
     Format::hex(true)
