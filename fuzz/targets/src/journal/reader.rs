@@ -14,8 +14,8 @@ pub(crate) fn run(data: &[u8]) {
     // As it is, and as what could follow the head of a file.
     read_any(data.to_vec());
     read_any([&file_head(0), data].concat());
-    // It follows from all of the input. Or the fuzzer learns to forge a batch that the file never had,
-    // which nobody can who does not know this number.
+    // The salt follows from all of the input. Or the fuzzer learns to forge a batch that the file never had,
+    // which nobody can who does not know it.
     let mut hasher = DefaultHasher::new();
     data.hash(&mut hasher);
     let _ = damaged(&mut Unstructured::new(data), hasher.finish());
