@@ -727,6 +727,7 @@ mod tests {
                     let is_full = moved.is_full();
                     moved.extend(more.take().unwrap());
                     prop_assert_eq!(moved.is_full(), is_full);
+                    prop_assert_eq!(moved.capacity(), 8);
                     moved.set_max_len(u16::MAX);
                 }
                 let has_room = !moved.is_full()
